@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Granule arithmetic: alignment to a power of two, checked at both ends of u64.
+ *
+ * A granule is the smallest page of an IOMMU (of an IOAS: the largest such
+ * among the attached ones). Nothing here is tied to the CPU's page size.
+ */
+#ifndef CORE_GRANULE_H
+#define CORE_GRANULE_H
+
+#include "core_env.h"
+
+/* Is @g a granule at all: a power of two? */
+static inline bool granule_valid(u64 g)
+{
+	return g && !(g & (g - 1));
+}
+
+/* The granule of an IOMMU with these page sizes; 0 when there are none. */
+static inline u64 granule_of_bitmap(u64 pgsize_bitmap)
+{
+	return pgsize_bitmap & (~pgsize_bitmap + 1);
+}
+
+static inline bool granule_aligned(u64 x, u64 g)
+{
+	return !(x & (g - 1));
+}
+
+/* Offset of @x in its granule. */
+static inline u64 granule_offset(u64 x, u64 g)
+{
+	return x & (g - 1);
+}
+
+/* @x rounded down; cannot overflow. */
+static inline u64 granule_down(u64 x, u64 g)
+{
+	return x & ~(g - 1);
+}
+
+/* @x rounded up into @out; -EOVERFLOW when that is 2^64. */
+static inline int granule_up(u64 x, u64 g, u64 *out)
+{
+	if (check_add_overflow(x, g - 1, out))
+		return -EOVERFLOW;
+	*out = granule_down(*out, g);
+	return 0;
+}
+
+#endif

@@ -25,7 +25,7 @@ struct capchain {
 	u32 base;	/* offset of buf in the info structure */
 	u32 used;	/* bytes, a multiple of CAPCHAIN_ALIGN */
 	u32 last;	/* offset in buf of the newest header */
-	int err;	/* sticky: -ENOSPC, -EOVERFLOW */
+	int err;	/* sticky: -EINVAL, -ENOSPC, -EOVERFLOW */
 };
 
 /**
@@ -40,7 +40,9 @@ void capchain_init(struct capchain *c, void *buf, u32 room, u32 base);
  * capchain_add - append a capability of @size bytes, header included
  *
  * Return: where to fill it in, zeroed but for the header; NULL when only
- * measuring, or after an error (which capchain_finish() returns).
+ * measuring, or after an error (which capchain_finish() returns): -ENOSPC, it
+ * does not fit in the room; -EOVERFLOW, its offset does not fit in u32;
+ * -EINVAL, @size is less than the header, or the base not a multiple of 8.
  */
 void *capchain_add(struct capchain *c, u16 id, u16 version, u64 size);
 

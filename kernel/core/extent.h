@@ -48,7 +48,8 @@ static inline void extent_list_init(struct extent_list *l, u64 *storage,
  * run before where that is possible
  *
  * Return: 0; -ENOSPC when there is no room, with *@done frames (may be 0)
- * appended: move to larger storage, and append the rest.
+ * appended: move to larger storage, and append the rest; -EINVAL when a frame
+ * is not below 2^52, with nothing appended.
  */
 int extent_append(struct extent_list *l, u64 pfn, u64 frames, u64 *done);
 
@@ -62,7 +63,7 @@ bool extent_iter_next(struct extent_iter *it, struct extent *run);
 /**
  * extent_check_granule - may @l be mapped with IOMMU pages of @granule frames?
  * @first: frame of the list that the first granule starts with
- * @frames: a multiple of @granule
+ * @frames: a multiple of @granule; those past the end of the list are bad
  * @granule: frames in a granule, a power of two
  * @bad: how many granules are not one aligned, consecutive run
  *

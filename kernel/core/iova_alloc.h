@@ -56,7 +56,8 @@ struct iova_node *iova_tree_next(struct iova_node *node, u64 last);
 
 /**
  * iova_tree_insert - add @node; its start and last are set by the caller
- * Return: 0, or -EEXIST when it overlaps one that is there (nothing changes).
+ * Return: 0; -EEXIST when it overlaps one that is there; -EINVAL when its last
+ * is below its start. Nothing changes then.
  */
 int iova_tree_insert(struct iova_tree *tree, struct iova_node *node);
 

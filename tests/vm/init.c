@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PID 1 of the test VM: makes the host's root file system the guest's, runs
+ * one command in it and reports what the command said and how it ended.
+ *
+ * tools/vm puts three directories into the VM over 9p: "root" (the host's /,
+ * read only), "ctl" (the conversation between us two) and, if asked for,
+ * "share" (writable). In "ctl" lie
+ *
+ *   config, argv, env   written by tools/vm, lists of NUL-terminated strings
+ *   modules/            extra/ and an index for modprobe, laid over lib/modules
+ *   report              ours: frames of {type, length, data}, see enum frame
+ *   dmesg               ours: the kernel's log at the end
+ *
+ * A file over 9p is used instead of a serial line because it changes no byte
+ * and every kernel we boot has it, debug kernels included.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Where tools/vm puts QEMU's isa-debug-exit, and what a clean end writes. */
+#define EXIT_PORT 0xf4
+#define EXIT_DONE 0x10
+
+#define CTL "/run/granule-vm"
+#define P9_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,"
+
+/* Read by tools/vm. */
+enum frame {
+	FRAME_STDOUT = 1,
+	FRAME_STDERR = 2,
+	FRAME_STATUS = 3,	/* data: the exit status in decimal */
+	FRAME_FAILED = 4,	/* data: why the command could not be run */
+	FRAME_STARTED = 5,	/* no data: the command is about to run */
+};
+
+static int report_fd = -1;
+
+static void write_all(int fd, const char *data, size_t length)
+{
+	while (length) {
+		ssize_t n = write(fd, data, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		data += n;
+		length -= n;
+	}
+}
+
+static void report(enum frame type, const char *data, uint32_t length)
+{
+	static char frame[1 + sizeof(length) + 65536];
+
+	frame[0] = type;
+	memcpy(frame + 1, &length, sizeof(length));
+	memcpy(frame + 1 + sizeof(length), data, length);
+	write_all(report_fd, frame, 1 + sizeof(length) + length);
+}
+
+static void log_kernel(const char *message)
+{
+	int fd = open("/dev/kmsg", O_WRONLY);
+
+	if (fd >= 0) {
+		dprintf(fd, "<3>granule-vm: %s\n", message);
+		close(fd);
+	}
+}
+
+static void __attribute__((noreturn)) finish(void)
+{
+	if (!ioperm(EXIT_PORT, 1, 1))
+		outb(EXIT_DONE, EXIT_PORT);
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+fail(const char *format, ...)
+{
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	log_kernel(message);
+	if (report_fd >= 0)
+		report(FRAME_FAILED, message, strlen(message));
+	finish();
+}
+
+static void make_path(const char *path)
+{
+	char part[PATH_MAX];
+	char *slash = part;
+
+	snprintf(part, sizeof(part), "%s", path);
+	while ((slash = strchr(slash + 1, '/'))) {
+		*slash = '\0';
+		mkdir(part, 0755);
+		*slash = '/';
+	}
+	mkdir(part, 0755);
+}
+
+static void mount_or_fail(const char *source, const char *target,
+			  const char *type, unsigned long flags,
+			  const char *options)
+{
+	make_path(target);
+	if (mount(source, target, type, flags, options))
+		fail("cannot mount %s (%s) on %s: %s", source, type, target,
+		     strerror(errno));
+}
+
+/* The modules that the root file system needs, named in loading order. */
+static void load_boot_modules(void)
+{
+	char path[64];
+	int i, fd;
+
+	for (i = 0; ; i++) {
+		snprintf(path, sizeof(path), "/modules/%02d.ko", i);
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			return;
+		if (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST)
+			fail("cannot load %s of the initramfs: %s", path,
+			     strerror(errno));
+		close(fd);
+	}
+}
+
+/* Strings of a file of NUL-terminated strings, NULL at the end. */
+static char **read_list(const char *path)
+{
+	char *text = NULL, **list = NULL;
+	size_t size = 0, count = 0, at;
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		fail("cannot read %s: %s", path, strerror(errno));
+	for (;;) {
+		text = realloc(text, size + 65536);
+		if (!text)
+			fail("out of memory");
+		at = fread(text + size, 1, 65536, f);
+		if (!at)
+			break;
+		size += at;
+	}
+	fclose(f);
+	for (at = 0; at < size; at += strlen(text + at) + 1) {
+		list = realloc(list, (count + 2) * sizeof(*list));
+		if (!list)
+			fail("out of memory");
+		list[count++] = text + at;
+	}
+	if (!list)
+		list = calloc(1, sizeof(*list));
+	else
+		list[count] = NULL;
+	return list;
+}
+
+/* Value of the first "KEY=..." in a list. */
+static const char *list_value(char **list, const char *key)
+{
+	size_t length = strlen(key);
+
+	for (; *list; list++)
+		if (!strncmp(*list, key, length) && (*list)[length] == '=')
+			return *list + length + 1;
+	return NULL;
+}
+
+static const struct {
+	const char *type, *target, *options;
+	unsigned long flags;
+	bool optional;
+} guest_mounts[] = {
+	{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, false },
+	{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, false },
+	{ "cgroup2", "/sys/fs/cgroup", NULL, MS_NOSUID | MS_NODEV, false },
+	{ "debugfs", "/sys/kernel/debug", NULL, MS_NOSUID | MS_NODEV, false },
+	{ "tracefs", "/sys/kernel/tracing", NULL, MS_NOSUID | MS_NODEV, true },
+	{ "devtmpfs", "/dev", NULL, MS_NOSUID, false },
+	{ "devpts", "/dev/pts", "ptmxmode=0666,mode=0620", MS_NOSUID, false },
+	{ "tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV, false },
+	{ "hugetlbfs", "/dev/hugepages", NULL, MS_NOSUID | MS_NODEV, true },
+	{ "tmpfs", "/run", "mode=0755", MS_NOSUID | MS_NODEV, false },
+};
+
+static const struct {
+	const char *target, *name;
+} dev_links[] = {
+	{ "/proc/self/fd", "/dev/fd" },
+	{ "/proc/self/fd/0", "/dev/stdin" },
+	{ "/proc/self/fd/1", "/dev/stdout" },
+	{ "/proc/self/fd/2", "/dev/stderr" },
+};
+
+/* The host's files below a tmpfs that takes what the guest writes. */
+static void enter_root(void)
+{
+	mount_or_fail("root", "/host", "9p", MS_RDONLY,
+		      P9_OPTIONS "cache=loose");
+	mount_or_fail("tmpfs", "/rw", "tmpfs", 0, "mode=0755,size=75%");
+	mkdir("/rw/upper", 0755);
+	mkdir("/rw/work", 0755);
+	mount_or_fail("overlay", "/new", "overlay", 0,
+		      "lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work");
+	if (chdir("/new") || mount(".", "/", NULL, MS_MOVE, NULL) ||
+	    chroot(".") || chdir("/"))
+		fail("cannot enter the root file system: %s", strerror(errno));
+}
+
+static void mount_guest(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(guest_mounts); i++) {
+		make_path(guest_mounts[i].target);
+		if (mount(guest_mounts[i].type, guest_mounts[i].target,
+			  guest_mounts[i].type, guest_mounts[i].flags,
+			  guest_mounts[i].options) &&
+		    !guest_mounts[i].optional)
+			fail("cannot mount %s on %s: %s", guest_mounts[i].type,
+			     guest_mounts[i].target, strerror(errno));
+	}
+	for (i = 0; i < ARRAY_SIZE(dev_links); i++)
+		if (symlink(dev_links[i].target, dev_links[i].name) &&
+		    errno != EEXIST)
+			fail("cannot make %s: %s", dev_links[i].name,
+			     strerror(errno));
+	make_path("/run/lock");
+	mount_or_fail("ctl", CTL, "9p", 0, P9_OPTIONS "cache=none");
+	report_fd = open(CTL "/report", O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (report_fd < 0)
+		fail("cannot open the report: %s", strerror(errno));
+}
+
+/* lib/modules of this kernel, our own modules and their index on top. */
+static void mount_modules(const char *base)
+{
+	char target[128], options[PATH_MAX + 256];
+	struct utsname name;
+
+	uname(&name);
+	snprintf(target, sizeof(target), "/lib/modules/%s", name.release);
+	make_path("/run/modules/upper");
+	make_path("/run/modules/work");
+	snprintf(options, sizeof(options),
+		 "lowerdir=" CTL "/modules%s%s,"
+		 "upperdir=/run/modules/upper,workdir=/run/modules/work",
+		 base ? ":" : "", base ?: "");
+	mount_or_fail("modules", target, "overlay", 0, options);
+}
+
+static void raise_loopback(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request))
+		fail("cannot raise lo: %s", strerror(errno));
+	close(fd);
+}
+
+/* Exit status as a shell has it: 128 and more for a signal. */
+static int exit_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* "load" is a list of modules, separated by blanks. */
+static void load_modules(const char *load, char **env)
+{
+	char command[1024], message[256];
+	int pipes[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	snprintf(command, sizeof(command), "exec modprobe -a -- %s", load);
+	if (pipe2(pipes, O_CLOEXEC))
+		fail("cannot make a pipe: %s", strerror(errno));
+	pid = fork();
+	if (!pid) {
+		dup2(pipes[1], STDERR_FILENO);
+		execle("/bin/sh", "sh", "-c", command, NULL, env);
+		_exit(127);
+	}
+	close(pipes[1]);
+	n = read(pipes[0], message, sizeof(message) - 1);
+	message[n > 0 ? n : 0] = '\0';
+	close(pipes[0]);
+	while (waitpid(pid, &status, 0) != pid)
+		;
+	if (status)
+		fail("cannot load modules (%s), status %d: %s", load,
+		     exit_status(status), message);
+	/* What udev's rule does on a real system. */
+	chmod("/dev/iommu", 0660);
+}
+
+/* Never returns: becomes the command. @tty: its terminal, or NULL. */
+static void become_command(char **config, char **argv, char **env,
+			   const char *tty, int out, int err)
+{
+	const char *cwd = list_value(config, "cwd");
+	const char *path = list_value(env, "PATH");
+	sigset_t none;
+	int in;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	in = open(tty ?: "/dev/null", O_RDWR);
+	if (tty) {
+		ioctl(in, TIOCSCTTY, 1);
+		out = err = in;
+	}
+	dup2(in, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	if (in > STDERR_FILENO)
+		close(in);
+	if (chdir(cwd)) {
+		dprintf(STDERR_FILENO, "granule-vm: cannot enter %s: %s\n",
+			cwd, strerror(errno));
+		_exit(126);
+	}
+	/* execvpe() searches the PATH of the caller. */
+	if (path)
+		setenv("PATH", path, 1);
+	execvpe(argv[0], argv, env);
+	dprintf(STDERR_FILENO, "granule-vm: cannot run %s: %s\n", argv[0],
+		strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Passes on what is there; false at the end of the file. */
+static bool relay(int fd, enum frame type)
+{
+	char data[65536];
+	ssize_t n = read(fd, data, sizeof(data));
+
+	if (n > 0)
+		report(type, data, n);
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* Buries whoever died; true if @pid is among them, with its @status. */
+static bool reap(int signals, pid_t pid, int *status)
+{
+	struct signalfd_siginfo info;
+	bool found = false;
+	pid_t dead;
+	int how;
+
+	while (read(signals, &info, sizeof(info)) > 0)
+		;
+	while ((dead = waitpid(-1, &how, WNOHANG)) > 0) {
+		if (dead != pid)
+			continue;
+		*status = how;
+		found = true;
+	}
+	return found;
+}
+
+static int run_command(char **config, char **argv, char **env)
+{
+	enum { OUT, ERR, SIGNALS, FDS };
+	const char *tty = list_value(config, "tty");
+	int out[2], err[2], status = 0, i;
+	struct pollfd fds[FDS];
+	bool running = true;
+	sigset_t child;
+	pid_t pid;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	fds[SIGNALS].fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fds[SIGNALS].fd < 0 || pipe2(out, O_CLOEXEC) ||
+	    pipe2(err, O_CLOEXEC))
+		fail("cannot make a pipe: %s", strerror(errno));
+	report(FRAME_STARTED, "", 0);
+	pid = fork();
+	if (!pid)
+		become_command(config, argv, env, tty, out[1], err[1]);
+	if (pid < 0)
+		fail("cannot fork: %s", strerror(errno));
+	close(out[1]);
+	close(err[1]);
+	fds[OUT].fd = out[0];
+	fds[ERR].fd = err[0];
+	for (i = 0; i < FDS; i++)
+		fds[i].events = POLLIN;
+
+	/*
+	 * Once the command has ended, so does everything else, and what is
+	 * left in the pipes is passed on.
+	 */
+	for (;;) {
+		int ready = poll(fds, FDS, running ? -1 : 0);
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0)
+			break;
+		if (fds[OUT].revents && !relay(out[0], FRAME_STDOUT))
+			fds[OUT].fd = -1;
+		if (fds[ERR].revents && !relay(err[0], FRAME_STDERR))
+			fds[ERR].fd = -1;
+		if (fds[SIGNALS].revents &&
+		    reap(fds[SIGNALS].fd, pid, &status)) {
+			kill(-1, SIGKILL);
+			running = false;
+			fds[SIGNALS].fd = -1;
+		}
+	}
+	return exit_status(status);
+}
+
+/* One line per record, as dmesg(1) prints it. */
+static void save_kernel_log(void)
+{
+	int in = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	FILE *out = fopen(CTL "/dmesg", "w");
+	unsigned long long usec;
+	char record[8192];
+	char *text;
+	ssize_t n;
+
+	if (in < 0 || !out)
+		fail("cannot save the kernel's log: %s", strerror(errno));
+	for (;;) {
+		n = read(in, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		text = strchr(record, ';');
+		if (!text || sscanf(record, "%*u,%*u,%llu", &usec) != 1)
+			continue;
+		text++;
+		text[strcspn(text, "\n")] = '\0';
+		fprintf(out, "[%5llu.%06llu] %s\n", usec / 1000000,
+			usec % 1000000, text);
+	}
+	fclose(out);
+	close(in);
+}
+
+/* Lockdep goes silent after its first report and after an overflow. */
+static void check_lockdep(void)
+{
+	FILE *f = fopen("/proc/lockdep_stats", "r");
+	char line[256];
+	int on;
+
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, " debug_locks: %d", &on) == 1 && !on)
+			log_kernel("BUG: lockdep has switched itself off");
+	fclose(f);
+}
+
+int main(void)
+{
+	const char *share, *load;
+	char **config, **argv, **env, number[16];
+	int status;
+
+	umask(0022);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	load_boot_modules();
+	enter_root();
+	mount_guest();
+	config = read_list(CTL "/config");
+	argv = read_list(CTL "/argv");
+	env = read_list(CTL "/env");
+	if (!argv[0] || !list_value(config, "cwd"))
+		fail("tools/vm named no command or working directory");
+
+	mount_modules(list_value(config, "modules"));
+	share = list_value(config, "share");
+	if (share)
+		mount_or_fail("share", share, "9p", 0, P9_OPTIONS "cache=mmap");
+	sethostname("granule-vm", strlen("granule-vm"));
+	raise_loopback();
+	load = list_value(config, "load");
+	if (load)
+		load_modules(load, env);
+
+	status = run_command(config, argv, env);
+
+	check_lockdep();
+	save_kernel_log();
+	snprintf(number, sizeof(number), "%d", status);
+	report(FRAME_STATUS, number, strlen(number));
+	finish();
+}

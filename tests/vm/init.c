@@ -8,7 +8,8 @@
  * "share" (writable). In "ctl" lie
  *
  *   config, argv, env   written by tools/vm, lists of NUL-terminated strings
- *   modules/            extra/ and an index for modprobe, laid over lib/modules
+ *   modules/            extra/ and an index for modprobe, laid over lib/modules;
+ *                       read through "root", which is cached
  *   report              ours: frames of {type, length, data}, see enum frame
  *   dmesg               ours: the kernel's log at the end
  *
@@ -46,7 +47,8 @@
 #define EXIT_PORT 0xf4
 #define EXIT_DONE 0x10
 
-#define CTL "/run/granule-vm"
+/* In the initramfs: out of the command's reach. */
+#define CTL "/ctl"
 #define P9_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,"
 
 /* Read by tools/vm. */
@@ -58,7 +60,7 @@ enum frame {
 	FRAME_STARTED = 5,	/* no data: the command is about to run */
 };
 
-static int report_fd = -1;
+static int report_fd = -1, dmesg_fd = -1;
 
 static void write_all(int fd, const char *data, size_t length)
 {
@@ -229,16 +231,48 @@ static const struct {
 	{ "/proc/self/fd/2", "/dev/stderr" },
 };
 
+static void open_ctl(void)
+{
+	mount_or_fail("ctl", CTL, "9p", 0, P9_OPTIONS "cache=none");
+	report_fd = open(CTL "/report", O_WRONLY | O_APPEND | O_CLOEXEC);
+	dmesg_fd = open(CTL "/dmesg", O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (report_fd < 0 || dmesg_fd < 0)
+		fail("cannot open the report: %s", strerror(errno));
+}
+
 /* The host's files below a tmpfs that takes what the guest writes. */
-static void enter_root(void)
+static void mount_root(void)
 {
 	mount_or_fail("root", "/host", "9p", MS_RDONLY,
 		      P9_OPTIONS "cache=loose");
 	mount_or_fail("tmpfs", "/rw", "tmpfs", 0, "mode=0755,size=75%");
-	mkdir("/rw/upper", 0755);
-	mkdir("/rw/work", 0755);
+	make_path("/rw/upper");
+	make_path("/rw/work");
 	mount_or_fail("overlay", "/new", "overlay", 0,
 		      "lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work");
+}
+
+/*
+ * lib/modules of this kernel, our own modules and their index on top.
+ * @extra: our modules directory, @base: the kernel's or NULL; host's paths.
+ */
+static void mount_modules(const char *extra, const char *base)
+{
+	char target[128], options[2 * PATH_MAX + 256];
+	struct utsname name;
+
+	uname(&name);
+	snprintf(target, sizeof(target), "/new/lib/modules/%s", name.release);
+	make_path("/rw/modules/upper");
+	make_path("/rw/modules/work");
+	snprintf(options, sizeof(options), "lowerdir=/host%s%s%s,"
+		 "upperdir=/rw/modules/upper,workdir=/rw/modules/work",
+		 extra, base ? ":/host" : "", base ?: "");
+	mount_or_fail("modules", target, "overlay", 0, options);
+}
+
+static void enter_root(void)
+{
 	if (chdir("/new") || mount(".", "/", NULL, MS_MOVE, NULL) ||
 	    chroot(".") || chdir("/"))
 		fail("cannot enter the root file system: %s", strerror(errno));
@@ -263,27 +297,6 @@ static void mount_guest(void)
 			fail("cannot make %s: %s", dev_links[i].name,
 			     strerror(errno));
 	make_path("/run/lock");
-	mount_or_fail("ctl", CTL, "9p", 0, P9_OPTIONS "cache=none");
-	report_fd = open(CTL "/report", O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (report_fd < 0)
-		fail("cannot open the report: %s", strerror(errno));
-}
-
-/* lib/modules of this kernel, our own modules and their index on top. */
-static void mount_modules(const char *base)
-{
-	char target[128], options[PATH_MAX + 256];
-	struct utsname name;
-
-	uname(&name);
-	snprintf(target, sizeof(target), "/lib/modules/%s", name.release);
-	make_path("/run/modules/upper");
-	make_path("/run/modules/work");
-	snprintf(options, sizeof(options),
-		 "lowerdir=" CTL "/modules%s%s,"
-		 "upperdir=/run/modules/upper,workdir=/run/modules/work",
-		 base ? ":" : "", base ?: "");
-	mount_or_fail("modules", target, "overlay", 0, options);
 }
 
 static void raise_loopback(void)
@@ -457,7 +470,7 @@ static int run_command(char **config, char **argv, char **env)
 static void save_kernel_log(void)
 {
 	int in = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-	FILE *out = fopen(CTL "/dmesg", "w");
+	FILE *out = fdopen(dmesg_fd, "w");
 	unsigned long long usec;
 	char record[8192];
 	char *text;
@@ -501,22 +514,25 @@ static void check_lockdep(void)
 
 int main(void)
 {
-	const char *share, *load;
+	const char *extra, *share, *load;
 	char **config, **argv, **env, number[16];
 	int status;
 
 	umask(0022);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	load_boot_modules();
-	enter_root();
-	mount_guest();
+	open_ctl();
 	config = read_list(CTL "/config");
 	argv = read_list(CTL "/argv");
 	env = read_list(CTL "/env");
-	if (!argv[0] || !list_value(config, "cwd"))
-		fail("tools/vm named no command or working directory");
+	extra = list_value(config, "extra");
+	if (!argv[0] || !extra || !list_value(config, "cwd"))
+		fail("tools/vm left out something of the configuration");
 
-	mount_modules(list_value(config, "modules"));
+	mount_root();
+	mount_modules(extra, list_value(config, "modules"));
+	enter_root();
+	mount_guest();
 	share = list_value(config, "share");
 	if (share)
 		mount_or_fail("share", share, "9p", 0, P9_OPTIONS "cache=mmap");

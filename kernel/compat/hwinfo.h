@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What IOMMU hardware says of itself, and what only newer kernels tell: the
+ * width that a device's IOMMU really translates, and enforced snooping.
+ *
+ * Kernels that allocate a domain for a bus know none of that before an attach.
+ * For Intel VT-d the registers are public in sysfs, and the attribute that
+ * shows them there shows them here as well.
+ */
+#ifndef COMPAT_HWINFO_H
+#define COMPAT_HWINFO_H
+
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/kstrtox.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <granule/iommufd.h>
+
+/* A hexadecimal attribute of the IOMMU instance that @dev is behind. */
+static inline int granule_iommu_attr(struct device *dev, const char *group,
+				     const char *name, u64 *value)
+{
+	const struct attribute_group **groups, *g;
+	struct device_attribute *attr;
+	struct attribute **a;
+	struct device *iommu;
+	ssize_t n;
+	char *page;
+	int rc;
+
+	if (!dev->iommu || !dev->iommu->iommu_dev ||
+	    !dev->iommu->iommu_dev->dev)
+		return -ENODEV;
+	iommu = dev->iommu->iommu_dev->dev;
+	for (groups = iommu->groups; groups && *groups; groups++) {
+		g = *groups;
+		if (!g->name || strcmp(g->name, group))
+			continue;
+		for (a = g->attrs; a && *a; a++) {
+			if (strcmp((*a)->name, name))
+				continue;
+			attr = container_of(*a, struct device_attribute, attr);
+			page = (char *)get_zeroed_page(GFP_KERNEL);
+			if (!page)
+				return -ENOMEM;
+			n = attr->show(iommu, attr, page);
+			rc = n < 0 ? n : kstrtou64(strim(page), 16, value);
+			free_page((unsigned long)page);
+			return rc;
+		}
+	}
+	return -ENODEV;
+}
+
+/* 0 and VT-d's capability registers; -ENODEV for other IOMMUs. */
+static inline int granule_vtd_registers(struct device *dev, u64 *cap, u64 *ecap)
+{
+	int rc = granule_iommu_attr(dev, "intel-iommu", "cap", cap);
+
+	return rc ?: granule_iommu_attr(dev, "intel-iommu", "ecap", ecap);
+}
+
+/**
+ * granule_hw_info - the IOMMU driver's own description of the hardware
+ * @length: bytes of it
+ * @type: enum iommu_hw_info_type
+ * Return: kmalloc()ed data, NULL when there is none, or ERR_PTR.
+ */
+static inline void *granule_hw_info(struct device *dev, u32 *length, u32 *type)
+{
+#ifdef HAVE_IOMMU_OPS_HW_INFO
+	const struct iommu_ops *ops = dev->iommu->iommu_dev->ops;
+
+	*type = IOMMU_HW_INFO_TYPE_NONE;
+	*length = 0;
+	return ops->hw_info ? ops->hw_info(dev, length, type) : NULL;
+#else
+	struct iommu_hw_info_vtd *vtd;
+	u64 cap, ecap;
+
+	*type = IOMMU_HW_INFO_TYPE_NONE;
+	*length = 0;
+	if (granule_vtd_registers(dev, &cap, &ecap))
+		return NULL;
+	vtd = kzalloc(sizeof(*vtd), GFP_KERNEL);
+	if (!vtd)
+		return ERR_PTR(-ENOMEM);
+	vtd->cap_reg = cap;
+	vtd->ecap_reg = ecap;
+	*type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	*length = sizeof(*vtd);
+	return vtd;
+#endif
+}
+
+/* Does the IOMMU make a device's DMA snoop caches whatever it asks for? */
+static inline bool granule_device_enforces_snoop(struct device *dev)
+{
+#ifdef HAVE_IOMMU_CAP_ENFORCE_CACHE_COHERENCY
+	return device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+#else
+	u64 cap, ecap;
+
+	/* Snoop Control, VT-d specification 11.4.3, bit 7 */
+	return !granule_vtd_registers(dev, &cap, &ecap) && ecap & BIT_ULL(7);
+#endif
+}
+
+/**
+ * granule_pgsizes - the page sizes of the device's IOMMU
+ * @bitmap: those that an unattached domain claims
+ */
+static inline u64 granule_pgsizes(struct device *dev, u64 bitmap)
+{
+#ifndef HAVE_IOMMU_PAGING_DOMAIN_ALLOC
+	u64 cap, ecap;
+
+	/* A bus-wide domain claims no large pages: SLLPS, bits 34 and 35. */
+	if (!granule_vtd_registers(dev, &cap, &ecap))
+		bitmap |= (cap & BIT_ULL(34) ? SZ_2M : 0) |
+			  (cap & BIT_ULL(35) ? SZ_1G : 0);
+#endif
+	return bitmap;
+}
+
+/**
+ * granule_aperture_last - the last IOVA that the device's IOMMU translates
+ * @last: what an unattached domain claims
+ */
+static inline u64 granule_aperture_last(struct device *dev, u64 last)
+{
+#ifndef HAVE_IOMMU_PAGING_DOMAIN_ALLOC
+	u64 cap, ecap, mgaw, sagaw;
+
+	/*
+	 * A bus-wide domain claims 57 bits. The IOMMU has the largest page
+	 * table of its SAGAW field (bits 8-12: 39, 48, 57 bits from bit 1 on),
+	 * and no more than MGAW (bits 16-21, less one) bits are addresses.
+	 */
+	if (!granule_vtd_registers(dev, &cap, &ecap)) {
+		mgaw = (cap >> 16 & 0x3f) + 1;
+		sagaw = cap >> 8 & 0xe;
+		if (sagaw)
+			mgaw = min(mgaw, 30 + 9 * (u64)__fls(sagaw));
+		if (mgaw < 64)
+			last = min(last, BIT_ULL(mgaw) - 1);
+	}
+#endif
+	return last;
+}
+
+#endif

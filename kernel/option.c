@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Options of a file and of an IOAS.
+ */
+#include <linux/capability.h>
+#include <linux/mm.h>
+
+#include "private.h"
+
+static int granule_option_rlimit_mode(struct granule_call *call,
+				      struct iommu_option *arg)
+{
+	struct granule_ctx *ctx = call->ctx;
+	int rc = 0;
+
+	if (arg->object_id)
+		return granule_fail(&call->why, -EOPNOTSUPP, ARG_FLAGS);
+	if (arg->op == IOMMU_OPTION_OP_GET) {
+		arg->val64 = READ_ONCE(ctx->account) == GRANULE_ACCOUNT_MM;
+		return 0;
+	}
+	if (!capable(CAP_SYS_RESOURCE))
+		return granule_fail(&call->why, -EPERM, PRIVILEGE,
+				    .out_detail = CAP_SYS_RESOURCE);
+	if (arg->val64 > 1)
+		return granule_fail(&call->why, -EINVAL, ERRNO);
+	xa_lock(&ctx->objects);
+	if (xa_empty(&ctx->objects))
+		ctx->account = arg->val64 ? GRANULE_ACCOUNT_MM :
+					    GRANULE_ACCOUNT_USER;
+	else
+		rc = -EBUSY;
+	xa_unlock(&ctx->objects);
+	return rc ? granule_fail(&call->why, rc, TOO_LATE) : 0;
+}
+
+/* Small pages are the CPU's at least, so mappings have to fit those. */
+static int granule_set_small_pages(struct granule_ioas *ioas, bool small,
+				   struct iommu_last_error *why)
+{
+	struct granule_area *area;
+	u64 alignment;
+	int rc = 0;
+
+	if (down_write_killable(&ioas->domains_rwsem))
+		return granule_fail(why, -EINTR, ERRNO);
+	alignment = max_t(u64, ioas->granule ?: 1, small ? PAGE_SIZE : 1);
+	for (area = granule_area_first(ioas, 0, U64_MAX); area;
+	     area = granule_area_next(area, U64_MAX))
+		if (!granule_aligned(area->node.iova.start |
+				     granule_area_length(area) | area->offset,
+				     alignment)) {
+			rc = granule_fail(why, -EADDRINUSE, AREA_MISALIGNED,
+					  .out_start = area->node.iova.start,
+					  .out_last = area->node.iova.last,
+					  .out_limit = alignment);
+			break;
+		}
+	if (!rc) {
+		ioas->small_pages = small;
+		ioas->alignment = alignment;
+		granule_reserved_rebuild(ioas);
+	}
+	up_write(&ioas->domains_rwsem);
+	return rc;
+}
+
+static int granule_option_huge_pages(struct granule_ioas *ioas,
+				     struct iommu_option *arg,
+				     struct iommu_last_error *why)
+{
+	if (arg->op == IOMMU_OPTION_OP_GET) {
+		arg->val64 = !READ_ONCE(ioas->small_pages);
+		return 0;
+	}
+	if (arg->val64 > 1)
+		return granule_fail(why, -EINVAL, ERRNO);
+	return granule_set_small_pages(ioas, !arg->val64, why);
+}
+
+static int granule_option_area_quota(struct granule_ioas *ioas,
+				     struct iommu_option *arg,
+				     struct iommu_last_error *why)
+{
+	int rc = 0;
+
+	mutex_lock(&ioas->lock);
+	if (arg->op == IOMMU_OPTION_OP_GET)
+		arg->val64 = ioas->area_quota;
+	else if (ioas->nr_areas > arg->val64)
+		rc = granule_fail(why, -EBUSY, QUOTA,
+				  .out_object_id = ioas->obj.id,
+				  .out_limit = arg->val64,
+				  .out_usage = ioas->nr_areas);
+	else
+		ioas->area_quota = arg->val64;
+	mutex_unlock(&ioas->lock);
+	return rc;
+}
+
+static const struct granule_ioas_option {
+	u32 id;
+	int (*fn)(struct granule_ioas *ioas, struct iommu_option *arg,
+		  struct iommu_last_error *why);
+} granule_ioas_options[] = {
+	{ IOMMU_OPTION_HUGE_PAGES, granule_option_huge_pages },
+	{ IOMMU_OPTION_AREA_QUOTA, granule_option_area_quota },
+};
+
+static int granule_option_ioas(struct granule_call *call,
+			       struct iommu_option *arg)
+{
+	struct granule_ioas *ioas;
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < ARRAY_SIZE(granule_ioas_options); i++)
+		if (granule_ioas_options[i].id == arg->option_id)
+			break;
+	if (i == ARRAY_SIZE(granule_ioas_options))
+		return granule_fail(&call->why, -EOPNOTSUPP, ARG_FLAGS);
+	ioas = granule_ioas_get(call->ctx, arg->object_id, &call->why);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = granule_ioas_options[i].fn(ioas, arg, &call->why);
+	granule_ioas_put(ioas);
+	return rc;
+}
+
+int granule_option(struct granule_call *call)
+{
+	struct iommu_option *arg = call->arg;
+	int rc;
+
+	if (arg->__reserved || (arg->op != IOMMU_OPTION_OP_GET &&
+				arg->op != IOMMU_OPTION_OP_SET))
+		return granule_fail(&call->why, -EOPNOTSUPP, ARG_FLAGS);
+	if (arg->option_id == IOMMU_OPTION_RLIMIT_MODE)
+		rc = granule_option_rlimit_mode(call, arg);
+	else
+		rc = granule_option_ioas(call, arg);
+	return rc ?: granule_call_respond(call, sizeof(*arg));
+}

@@ -72,11 +72,6 @@ void extent_iter_init(struct extent_iter *it, const struct extent_list *l,
 		return;
 	it->left = min(frames, l->frames - first);
 
-	/* All runs are single frames: no need to count. */
-	if (l->nr == l->frames) {
-		it->index = first;
-		return;
-	}
 	/* at: frames in front of it->index. Count from the nearer end. */
 	if (first <= l->frames / 2) {
 		at = 0;

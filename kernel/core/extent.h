@@ -53,7 +53,10 @@ static inline void extent_list_init(struct extent_list *l, u64 *storage,
  */
 int extent_append(struct extent_list *l, u64 pfn, u64 frames, u64 *done);
 
-/* Start at frame number @first of the list, for @frames of them. */
+/*
+ * Start at frame number @first of the list, for @frames of them or as many as
+ * there are. Counts runs from the nearer end: cheap at either.
+ */
 void extent_iter_init(struct extent_iter *it, const struct extent_list *l,
 		      u64 first, u64 frames);
 

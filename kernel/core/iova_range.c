@@ -86,19 +86,18 @@ u32 iova_ranges_holes(const struct iova_range *used, u32 n,
 	u32 i, found = 0;
 
 	for (i = 0; i < n; i++) {
-		struct iova_range u = used[i];
+		const struct iova_range *u = &used[i];
 
-		iova_range_grow(&u, granule);
-		if (u.last < from)
+		if (u->last < from)
 			continue;
-		if (u.start > bounds->last)
+		if (u->start > bounds->last)
 			break;
-		if (u.start > from)
-			found += put_hole(from, u.start - 1, granule,
+		if (u->start > from)
+			found += put_hole(from, u->start - 1, granule,
 					  found < max ? &out[found] : NULL);
-		if (u.last >= bounds->last)
+		if (u->last >= bounds->last)
 			return found;
-		from = u.last + 1;
+		from = u->last + 1;
 	}
 	return found + put_hole(from, bounds->last, granule,
 				found < max ? &out[found] : NULL);

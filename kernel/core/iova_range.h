@@ -50,7 +50,7 @@ u32 iova_ranges_merge(struct iova_range *r, u32 n);
  * iova_ranges_holes - what @used leaves of @bounds, in whole granules
  * @used: sorted, disjoint (as iova_ranges_merge() makes them)
  * @bounds: where to look
- * @granule: used ranges grow outward to it, holes shrink inward
+ * @granule: holes shrink inward to it; a granule that is used in part is used
  * @out: the first @max holes, ascending; may be NULL when @max is 0
  *
  * Return: number of holes there are, which may be more than @max. At most

@@ -72,6 +72,10 @@ TEST(offsets_are_32_bits)
 	capchain_add(&c, 1, 1, 8);
 	EXPECT_EQ(-EOVERFLOW, capchain_finish(&c, &size));
 
+	capchain_init(&c, NULL, 0, 0xfffffff0);
+	capchain_add(&c, 1, 1, 16);
+	EXPECT_EQ(-EOVERFLOW, capchain_finish(&c, &size));
+
 	capchain_init(&c, NULL, 0, 0);
 	capchain_add(&c, 1, 1, U64_MAX);
 	EXPECT_EQ(-EOVERFLOW, capchain_finish(&c, &size));

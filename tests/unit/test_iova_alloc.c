@@ -239,6 +239,13 @@ TEST(found_among_many_misfits)
 	/* Without bounds, what lies behind the last node is nearest. */
 	EXPECT_EQ(0, find(&tree, 7, 8, 0, &whole, &iova));
 	EXPECT_EQ(101 * 16, iova);
+
+	/* A hole that fits however it lies is nearer: 7 + 8 - 1 bytes. */
+	iova_tree_erase(&tree, &nodes[60]);
+	ASSERT_EQ(0, insert(&tree, &nodes[60], 16 * 60 + 7, 16 * 60 + 8));
+	EXPECT_EQ(14, nodes[60].hole);
+	EXPECT_EQ(0, find(&tree, 7, 8, 0, &whole, &iova));
+	EXPECT_EQ(60 * 16, iova);
 }
 
 /* Bounds cut the holes that they end in, on either side. */
@@ -290,7 +297,12 @@ TEST(check_sees_damage)
 	EXPECT_FALSE(iova_tree_check(&tree));
 	n[0].last = 9;
 	EXPECT_TRUE(iova_tree_check(&tree));
-	/* Overlap, with holes that agree with it. */
+	/* Overlap by one and by more, with holes that agree with it. */
+	n[2].start = 29;
+	n[2].hole = 29 - 30;
+	n[2].max_hole = n[2].hole;
+	n[1].max_hole = n[2].hole;
+	EXPECT_FALSE(iova_tree_check(&tree));
 	n[2].start = 25;
 	n[2].hole = 25 - 30;
 	n[2].max_hole = n[2].hole;

@@ -53,14 +53,14 @@ static bool within_limit(const char *what)
 	return false;
 }
 
-static bool search(const char *what, u64 length, u64 align, u64 offset,
-		   u64 start, int expect)
+static bool search_in(const char *what, u64 length, u64 align, u64 offset,
+		      u64 start, u64 last, int expect)
 {
 	struct iova_request req = {
 		.length = length,
 		.align = align,
 		.offset = offset,
-		.bounds = { start, U64_MAX },
+		.bounds = { start, last },
 	};
 	u64 iova;
 	int rc;
@@ -68,6 +68,12 @@ static bool search(const char *what, u64 length, u64 align, u64 offset,
 	steps = 0;
 	rc = iova_tree_find_hole(&tree, &req, &iova);
 	return within_limit(what) && rc == expect && (rc || iova >= start);
+}
+
+static bool search(const char *what, u64 length, u64 align, u64 offset,
+		   u64 start, int expect)
+{
+	return search_in(what, length, align, offset, start, U64_MAX, expect);
 }
 
 static bool searches(u64 end)
@@ -87,6 +93,11 @@ static bool searches(u64 end)
 	       search("8K, high", 2 * PAGE, PAGE, 0, high, 0) &&
 	       search("4K at 8K, high", PAGE, 2 * PAGE, 0, high, 0) &&
 	       search("everything", U64_MAX, 1, 0, 0, -ENOSPC) &&
+	       /* In vain, and so in every hole there is: few in the bounds. */
+	       search_in("4K at 8K, low", PAGE, 2 * PAGE, 0, 0, 8 * PAGE - 1,
+			 -ENOSPC) &&
+	       search_in("4K at 8K, between", PAGE, 2 * PAGE, 0, high,
+			 high + 8 * PAGE - 1, -ENOSPC) &&
 	       search("4K, behind", PAGE, PAGE, 0, end + PAGE, 0);
 }
 

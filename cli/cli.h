@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of iommuctl share: the verb table, output and errors.
+ *
+ * Help, usage errors, completion and --list-verbs all come from the tables, so
+ * a new verb is a row, a function that makes a JSON object, and one that
+ * renders the object as text.
+ */
+#ifndef CLI_H
+#define CLI_H
+
+#include <limits.h>
+#include <stdio.h>
+#include <json-c/json.h>
+
+#include "libiommu.h"
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+struct cli;
+
+/* What the shell offers for a word. */
+enum word_kind {
+	WORD_TEXT,
+	WORD_DEVICE,
+	WORD_GROUP,
+	WORD_FILE,
+	WORD_SHELL,	/* of completion */
+	WORD_VERB,
+	WORD_COMMAND,	/* an option that takes all that follows */
+};
+
+struct option_spec {
+	int id;			/* for verb->option() */
+	const char *name;	/* without the dashes */
+	const char *arg;	/* how help calls its value; NULL: a flag */
+	enum word_kind word;	/* of the value */
+	const char *choices;	/* the only values, by blanks; NULL: any */
+	const char *help;
+};
+
+struct verb {
+	const char *object;	/* NULL where the verb has none */
+	const char *verb;
+	const char *args;	/* how help calls the arguments */
+	int min, max;		/* how many arguments */
+	enum word_kind word;	/* of each argument */
+	const struct option_spec *options;	/* ends with an empty name */
+	int (*option)(struct cli *cli, int id, char **value);
+	int (*run)(struct cli *cli, int argc, char **argv);
+	void (*text)(struct json_object *obj, FILE *f);
+	const char *help;	/* one line */
+	const char *more;	/* further text, or NULL */
+};
+
+/* The tables, one a file; each ends with an empty row. */
+extern const struct verb device_verbs[];
+extern const struct verb group_verbs[];
+extern const struct verb map_verbs[];
+extern const struct verb maps_verbs[];
+extern const struct verb meta_verbs[];
+extern const struct verb ranges_verbs[];
+extern const struct verb *const verb_tables[];
+
+/* One run of the program. */
+struct cli {
+	const struct verb *verb;
+	struct iommu_sys *sys;
+	bool json;
+	char target[128];	/* what errors are about; may be empty */
+};
+
+/* main.c */
+const char *verb_name(const struct verb *v);
+const struct verb *find_verb(const char *object, const char *verb);
+bool is_object(const char *name);
+void print_help(FILE *f, const char *object);
+void print_verb_help(FILE *f, const struct verb *v);
+void print_verbs(FILE *f);
+
+/* error.c: print one sentence to stderr and return the exit code. */
+int cli_fail(const struct cli *cli, enum iommu_error_kind kind,
+	     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int cli_errno(const struct cli *cli, int err, const char *what);
+int cli_usage(const struct cli *cli, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Does what is written to stdout arrive? 0, or an error that is printed. */
+int cli_flush(const struct cli *cli);
+
+/* The device of an argument; an error is printed. Sets the target. */
+int cli_device(struct cli *cli, const char *arg, struct iommu_sys_device **ret);
+
+/* output.c */
+
+/* Print @obj as the user wants it, and release it. */
+int cli_output(struct cli *cli, struct json_object *obj);
+int cli_output_to(struct cli *cli, struct json_object *obj, FILE *f);
+
+/* {"version": 1}; ends the program when out of memory, as do the others. */
+struct json_object *new_document(void);
+void add(struct json_object *obj, const char *key, struct json_object *value);
+void add_null(struct json_object *obj, const char *key);
+void add_string(struct json_object *obj, const char *key, const char *value);
+void add_number(struct json_object *obj, const char *key, __u64 value);
+struct json_object *add_array(struct json_object *obj, const char *key);
+void append(struct json_object *array, struct json_object *value);
+__attribute__((format(printf, 2, 3)))
+void append_text(struct json_object *array, const char *fmt, ...);
+char *text_of(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Read them; missing or null is NULL, "-", 0 or false. */
+struct json_object *get(struct json_object *obj, const char *key);
+const char *get_string(struct json_object *obj, const char *key);
+__u64 get_number(struct json_object *obj, const char *key);
+bool get_bool(struct json_object *obj, const char *key);
+size_t length(struct json_object *array);
+
+/* "64K", "2M", "1000": exact. */
+char *size_text(__u64 size);
+char *get_size(struct json_object *obj, const char *key);
+/* Elements of an array of strings or of sizes, by @sep; "-" for none. */
+char *join(struct json_object *array, const char *sep,
+	   char *(*fn)(struct json_object *element));
+char *element_string(struct json_object *element);
+char *element_size(struct json_object *element);
+
+/* A column of a table: the cell of a row, as a new string. */
+struct column {
+	const char *title;
+	char *(*cell)(struct json_object *row);
+};
+
+void print_table(FILE *f, const char *indent, struct json_object *rows,
+		 const struct column *columns, size_t nr);
+__attribute__((format(printf, 3, 4)))
+void print_field(FILE *f, const char *name, const char *fmt, ...);
+void print_notes(FILE *f, struct json_object *obj);
+
+/* Cells for tables of ranges, regions and areas. */
+char *cell_start(struct json_object *row);
+char *cell_last(struct json_object *row);
+char *cell_size(struct json_object *row);
+char *cell_access(struct json_object *row);
+
+/* parse.c; negative errno on nonsense: -EINVAL, -ERANGE. */
+int parse_size(const char *text, __u64 *ret);
+int parse_address(const char *text, __u64 *ret);
+int parse_number(const char *text, __u64 max, __u64 *ret);
+
+/* live.c: a device that is bound to a context of ours. */
+struct live {
+	int iommufd;
+	int devfd;
+	__u32 dev_id;
+};
+
+/* Why a device cannot be opened. */
+struct live_error {
+	enum iommu_error_kind kind;
+	char text[600];
+};
+
+/* Open and bind @dev. 0, or -1 and @err. */
+int live_open(struct cli *cli, const struct iommu_sys_device *dev,
+	      struct live *live, struct live_error *err);
+void live_close(struct live *live);
+/* "why; remedy" of the latest failure on the context. */
+void live_why(const struct live *live, int err, const char *device,
+	      struct live_error *ret);
+
+/*
+ * Everything that is known about what a device can address, from the best
+ * source there is: {"source", "info", "notes"} into @doc.
+ */
+int add_device_info(struct cli *cli, struct json_object *doc,
+		    const struct iommu_sys_device *dev,
+		    const struct iommu_sys_group *group);
+
+#endif

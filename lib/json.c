@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: LGPL-2.1-only
+/* One JSON builder per object; what programs print is rendered from these. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <json-c/json.h>
+
+#include "core/granule.h"
+#include "private.h"
+
+/* A new object, and whether memory ran out on the way. */
+struct builder {
+	struct json_object *obj;
+	bool failed;
+};
+
+/* Takes over @value; NULL means that it could not be made. */
+static void put(struct builder *b, const char *key, struct json_object *value)
+{
+	if (!value || !b->obj ||
+	    json_object_object_add(b->obj, key, value)) {
+		json_object_put(value);
+		b->failed = true;
+	}
+}
+
+static void put_null(struct builder *b, const char *key)
+{
+	if (!b->obj || json_object_object_add(b->obj, key, NULL))
+		b->failed = true;
+}
+
+static void put_string(struct builder *b, const char *key, const char *value)
+{
+	if (value)
+		put(b, key, json_object_new_string(value));
+	else
+		put_null(b, key);
+}
+
+static void put_number(struct builder *b, const char *key, uint64_t value)
+{
+	put(b, key, json_object_new_uint64(value));
+}
+
+static void put_bool(struct builder *b, const char *key, bool value)
+{
+	put(b, key, json_object_new_boolean(value));
+}
+
+__attribute__((format(printf, 3, 4)))
+static void put_format(struct builder *b, const char *key, const char *fmt,
+		       ...)
+{
+	char buf[64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	put_string(b, key, buf);
+}
+
+static void put_address(struct builder *b, const char *key, uint64_t value)
+{
+	put_format(b, key, "0x%" PRIx64, value);
+}
+
+/* 2^64-1 stands for "not limited". */
+static void put_limit(struct builder *b, const char *key, uint64_t value)
+{
+	if (value == UINT64_MAX)
+		put_null(b, key);
+	else
+		put_number(b, key, value);
+}
+
+/* start, last and size; the size of the whole space has no number: null. */
+static void put_range(struct builder *b, uint64_t start, uint64_t last)
+{
+	put_address(b, "start", start);
+	put_address(b, "last", last);
+	put_limit(b, "size", last - start == UINT64_MAX ?
+				     UINT64_MAX : last - start + 1);
+}
+
+static struct builder object(void)
+{
+	return (struct builder){ .obj = json_object_new_object() };
+}
+
+static struct json_object *finish(struct builder *b)
+{
+	if (b->failed) {
+		json_object_put(b->obj);
+		b->obj = NULL;
+	}
+	return b->obj;
+}
+
+/* Takes over both; frees the array and returns NULL when either is missing. */
+static struct json_object *append(struct json_object *array,
+				  struct json_object *value)
+{
+	if (array && value && !json_object_array_add(array, value))
+		return array;
+	json_object_put(value);
+	json_object_put(array);
+	return NULL;
+}
+
+static struct json_object *words(const char *text)
+{
+	struct json_object *array = json_object_new_array();
+	size_t len;
+
+	while (text && array && *(text += strspn(text, " "))) {
+		len = strcspn(text, " ");
+		array = append(array, json_object_new_string_len(text, len));
+		text += len;
+	}
+	return array;
+}
+
+static struct json_object *page_sizes(uint64_t bitmap)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (; bitmap && array; bitmap &= bitmap - 1)
+		array = append(array, json_object_new_uint64(
+					      granule_of_bitmap(bitmap)));
+	return array;
+}
+
+struct json_object *iommu_json_device(const struct iommu_sys_device *dev)
+{
+	struct builder b = object();
+
+	put_string(&b, "device", dev->name);
+	put_format(&b, "vendor_id", "0x%04x", dev->vendor);
+	put_format(&b, "device_id", "0x%04x", dev->device);
+	put_format(&b, "class", "0x%06x", dev->class);
+	put_number(&b, "revision", dev->revision);
+	put_string(&b, "vendor_name", dev->vendor_name);
+	put_string(&b, "device_name", dev->device_name);
+	put_string(&b, "driver", dev->driver);
+	put_string(&b, "driver_override", dev->driver_override);
+	put_string(&b, "iommu", dev->iommu);
+	if (dev->group < 0)
+		put_null(&b, "group");
+	else
+		put_number(&b, "group", dev->group);
+	put_string(&b, "vfio", dev->vfio);
+	put_string(&b, "node", dev->node);
+	put(&b, "reset_methods", words(dev->reset_method));
+	if (dev->numa_node < 0)
+		put_null(&b, "numa_node");
+	else
+		put_number(&b, "numa_node", dev->numa_node);
+	return finish(&b);
+}
+
+static struct json_object *region(uint64_t start, uint64_t last,
+				  uint32_t reason)
+{
+	struct builder b = object();
+
+	put_range(&b, start, last);
+	put_string(&b, "reason", iommu_resv_reason_name(reason));
+	put_string(&b, "text", iommu_resv_reason_text(reason));
+	return finish(&b);
+}
+
+struct json_object *iommu_json_regions(const struct iommu_sys_region *regions,
+				       size_t nr)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < nr && array; i++)
+		array = append(array, region(regions[i].start, regions[i].last,
+					     regions[i].reason));
+	return array;
+}
+
+static struct json_object *
+cap_regions(const struct iommu_device_cap_reserved_regions *cap)
+{
+	struct json_object *array = json_object_new_array();
+	__u32 i;
+
+	for (i = 0; cap && i < cap->nr_regions && array; i++)
+		array = append(array, region(cap->regions[i].start,
+					     cap->regions[i].last,
+					     cap->regions[i].reason));
+	return array;
+}
+
+struct json_object *iommu_json_ranges(const struct iommu_iova_range *ranges,
+				      size_t nr)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < nr && array; i++) {
+		struct builder b = object();
+
+		put_range(&b, ranges[i].start, ranges[i].last);
+		array = append(array, finish(&b));
+	}
+	return array;
+}
+
+/* A device of a group: enough to see why the group is not viable. */
+static struct json_object *member(const struct iommu_sys_device *dev)
+{
+	struct builder b = object();
+
+	put_string(&b, "device", dev->name);
+	put_string(&b, "driver", dev->driver);
+	put_string(&b, "vfio", dev->vfio);
+	put_bool(&b, "blocks", iommu_sys_device_blocks(dev));
+	put_string(&b, "name", dev->device_name);
+	return finish(&b);
+}
+
+struct json_object *iommu_json_group(const struct iommu_sys_group *group)
+{
+	struct builder b = object();
+	struct json_object *devices = json_object_new_array();
+	bool viable = true;
+	size_t i;
+
+	for (i = 0; i < group->nr_devices; i++) {
+		viable &= !iommu_sys_device_blocks(group->devices[i]);
+		if (devices)
+			devices = append(devices, member(group->devices[i]));
+	}
+	put_number(&b, "group", group->id);
+	put_string(&b, "type", group->type);
+	put_bool(&b, "viable", viable);
+	put(&b, "devices", devices);
+	put(&b, "reserved_regions",
+	    iommu_json_regions(group->regions, group->nr_regions));
+	return finish(&b);
+}
+
+struct json_object *iommu_json_device_info(const struct iommu_device_info *info,
+					   const struct iommu_device_caps *caps)
+{
+	const struct iommu_device_cap_granule *granule = caps->granule;
+	struct builder b = object();
+
+	if (info->flags & IOMMU_DEVICE_INFO_PGSIZES)
+		put(&b, "page_sizes", page_sizes(info->pgsize_bitmap));
+	else
+		put_null(&b, "page_sizes");
+	if (granule) {
+		put_number(&b, "granule", granule->granule);
+		put_number(&b, "cpu_page_size", granule->cpu_page_size);
+		put_bool(&b, "needs_contiguous",
+			 granule->flags & IOMMU_GRANULE_NEEDS_CONTIGUOUS);
+	} else {
+		put_null(&b, "granule");
+		put_null(&b, "cpu_page_size");
+		put_null(&b, "needs_contiguous");
+	}
+	if (info->flags & IOMMU_DEVICE_INFO_ADDR_WIDTH)
+		put_number(&b, "address_width", info->addr_width);
+	else
+		put_null(&b, "address_width");
+	if (caps->output_width)
+		put_number(&b, "output_width", caps->output_width->bits);
+	else
+		put_null(&b, "output_width");
+	if (caps->pasid_width)
+		put_number(&b, "pasid_width", caps->pasid_width->bits);
+	else
+		put_null(&b, "pasid_width");
+	put_bool(&b, "enforce_snoop",
+		 info->flags & IOMMU_DEVICE_INFO_ENFORCE_SNOOP);
+	if (caps->group)
+		put_bool(&b, "isolated_msi",
+			 caps->group->flags & IOMMU_GROUP_ISOLATED_MSI);
+	else
+		put_null(&b, "isolated_msi");
+	if (caps->vtd) {
+		put_address(&b, "vtd_cap", caps->vtd->cap_reg);
+		put_address(&b, "vtd_ecap", caps->vtd->ecap_reg);
+	}
+	if (caps->iova_ranges)
+		put(&b, "iova_ranges",
+		    iommu_json_ranges(caps->iova_ranges->iova_ranges,
+				      caps->iova_ranges->nr_iovas));
+	else
+		put_null(&b, "iova_ranges");
+	put(&b, "reserved_regions", cap_regions(caps->reserved));
+	return finish(&b);
+}
+
+struct json_object *iommu_json_area(const struct iommu_area_info *area)
+{
+	struct builder b = object();
+
+	put_address(&b, "iova", area->iova);
+	put_address(&b, "last", area->iova + area->length - 1);
+	put_number(&b, "size", area->length);
+	put_bool(&b, "read", area->flags & IOMMU_IOAS_MAP_READABLE);
+	put_bool(&b, "write", area->flags & IOMMU_IOAS_MAP_WRITEABLE);
+	put_string(&b, "source", area->source == IOMMU_AREA_SOURCE_USER ?
+					 "user" : "unknown");
+	put_address(&b, "user_va", area->user_va);
+	return finish(&b);
+}
+
+static struct json_object *
+attached(const struct iommu_ioas_cap_devices *cap)
+{
+	struct json_object *array = json_object_new_array();
+	__u32 i;
+
+	for (i = 0; cap && i < cap->nr_devices && array; i++) {
+		struct builder b = object();
+
+		put_string(&b, "device", cap->devices[i].name);
+		put_number(&b, "id", cap->devices[i].dev_id);
+		put_number(&b, "hwpt", cap->devices[i].hwpt_id);
+		array = append(array, finish(&b));
+	}
+	return array;
+}
+
+struct json_object *iommu_json_ioas(__u32 id,
+				    const struct iommu_ioas_info *info,
+				    const struct iommu_ioas_caps *caps)
+{
+	struct builder b = object();
+
+	put_number(&b, "ioas", id);
+	put_number(&b, "granule", info->granule);
+	put_number(&b, "alignment", info->iova_alignment);
+	put_number(&b, "nr_areas", info->nr_areas);
+	put_number(&b, "mapped_bytes", info->mapped_bytes);
+	put_number(&b, "pinned_bytes", info->pinned_bytes);
+	put_limit(&b, "area_quota", info->area_quota);
+	put_limit(&b, "memlock_limit", info->memlock_limit);
+	put_number(&b, "memlock_used", info->memlock_used);
+	put(&b, "devices", attached(caps->devices));
+	put(&b, "reserved_regions", cap_regions(caps->reserved));
+	return finish(&b);
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libiommu: /dev/iommu, VFIO device files and what sysfs says about both.
+ *
+ * The library never logs and never exits. Functions that return int return 0
+ * (or a file descriptor) on success and a negative errno otherwise. Addresses
+ * and lengths are in bytes; "last" is an inclusive end. Nothing here locks:
+ * use an object from one thread at a time. File descriptors may be shared.
+ */
+#ifndef LIBIOMMU_H
+#define LIBIOMMU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <granule/iommu.h>
+#include <granule/iommufd.h>
+#include <granule/vfio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct json_object;
+struct iommu_sys_region;
+
+/* Version of the library, "0.1.0". */
+const char *iommu_version(void);
+
+/* ---- /dev/iommu: one function per ioctl (uapi.c) ---- */
+
+/**
+ * iommu_open - a new context
+ * @path: the node; NULL for /dev/iommu
+ *
+ * Return: file descriptor (close-on-exec), or -ENOENT, -EACCES, ...
+ */
+int iommu_open(const char *path);
+
+/* Destroy IOAS or HWPT @id. -ENOENT, -EBUSY while used. */
+int iommu_destroy(int fd, __u32 id);
+
+/* Create an empty IOAS. */
+int iommu_ioas_alloc(int fd, __u32 *ret_id);
+
+/**
+ * iommu_ioas_iova_ranges - which IOVAs can be mapped now
+ * @ret_ranges: ascending; free() it. NULL with no ranges, and on error
+ * @ret_alignment: IOVAs and lengths must be multiples of it; may be NULL
+ */
+int iommu_ioas_iova_ranges(int fd, __u32 ioas_id,
+			   struct iommu_iova_range **ret_ranges,
+			   __u32 *ret_nr, __u64 *ret_alignment);
+
+/* Promise that @ranges stay usable; @nr 0 lifts the restriction. */
+int iommu_ioas_allow_iovas(int fd, __u32 ioas_id,
+			   const struct iommu_iova_range *ranges, __u32 nr);
+
+/**
+ * iommu_ioas_map - map @length bytes of the caller's memory at @va
+ * @flags: IOMMU_IOAS_MAP_*
+ * @iova: in with IOMMU_IOAS_MAP_FIXED_IOVA; out otherwise
+ *
+ * Return: 0; for an error iommu_map_explain() knows more.
+ */
+int iommu_ioas_map(int fd, __u32 ioas_id, __u32 flags, const void *va,
+		   __u64 length, __u64 *iova);
+
+/* Map once more what is mapped at @src_iova of @src_ioas. */
+int iommu_ioas_copy(int fd, __u32 flags, __u32 dst_ioas, __u32 src_ioas,
+		    __u64 length, __u64 src_iova, __u64 *dst_iova);
+
+/**
+ * iommu_ioas_unmap - remove every mapping inside a range
+ * @ret_bytes: how many bytes were mapped there; may be NULL
+ */
+int iommu_ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length,
+		     __u64 *ret_bytes);
+
+int iommu_option_get(int fd, __u32 option, __u32 object_id, __u64 *ret_value);
+int iommu_option_set(int fd, __u32 option, __u32 object_id, __u64 value);
+
+/* Create a page table for device @dev_id that holds the mappings of @pt_id. */
+int iommu_hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 *ret_id);
+
+/**
+ * iommu_get_hw_info - what the IOMMU hardware of a device says of itself
+ * @ret_info: type and length of the data, capabilities
+ * @data: receives up to @len bytes; NULL when @len is 0
+ */
+int iommu_get_hw_info(int fd, __u32 dev_id, struct iommu_hw_info *ret_info,
+		      void *data, __u32 len);
+
+/**
+ * iommu_device_get_info - page sizes, width and capability chain of a device
+ * @ret_info: complete, argsz bytes of it; free() it
+ *
+ * Return: 0; -ENOTTY when /dev/iommu is not Granule's.
+ */
+int iommu_device_get_info(int fd, __u32 dev_id,
+			  struct iommu_device_info **ret_info);
+
+/* The same for an IOAS. */
+int iommu_ioas_get_info(int fd, __u32 ioas_id,
+			struct iommu_ioas_info **ret_info);
+
+/**
+ * iommu_ioas_list_areas - all mappings of an IOAS, ascending by IOVA
+ * @ret_areas: free() it; NULL when there are none
+ */
+int iommu_ioas_list_areas(int fd, __u32 ioas_id,
+			  struct iommu_area_info **ret_areas, size_t *ret_nr);
+
+/**
+ * iommu_last_error - why the calling thread's latest ioctl on @fd failed
+ *
+ * Return: 0; -ENOTTY when /dev/iommu is not Granule's.
+ */
+int iommu_last_error(int fd, struct iommu_last_error *ret);
+
+/* ---- VFIO device files (uapi.c) ---- */
+
+/* Open /dev/vfio/devices/vfioN. It can do nothing before it is bound. */
+int iommu_vfio_open(const char *path);
+
+/* Claim the device, and its group's DMA, for @iommufd. close() undoes it. */
+int iommu_vfio_bind(int devfd, int iommufd, __u32 *ret_dev_id);
+
+/* Let the device use an IOAS or HWPT; @pt_id becomes the HWPT in use. */
+int iommu_vfio_attach(int devfd, __u32 *pt_id);
+
+/* Block the device's DMA again. */
+int iommu_vfio_detach(int devfd);
+
+/* ---- Capability chains (caps.c) ---- */
+
+/* Capabilities of a device; NULL where it has none of that kind. */
+struct iommu_device_caps {
+	const struct iommu_device_cap_iova_range *iova_ranges;
+	const struct iommu_device_cap_reserved_regions *reserved;
+	const struct iommu_device_cap_granule *granule;
+	const struct iommu_device_cap_width *output_width;
+	const struct iommu_device_cap_width *pasid_width;
+	const struct iommu_device_cap_group *group;
+	const struct iommu_device_cap_pt_vtd *vtd;
+};
+
+/**
+ * iommu_device_caps_read - find and check the capabilities in @info
+ * @ret: points into @info
+ *
+ * The chain is not trusted: counts are checked against sizes and names are
+ * NUL-terminated. Unknown capabilities are skipped.
+ *
+ * Return: 0; -EBADMSG for a malformed chain.
+ */
+int iommu_device_caps_read(const struct iommu_device_info *info,
+			   struct iommu_device_caps *ret);
+
+struct iommu_ioas_caps {
+	const struct iommu_ioas_cap_devices *devices;
+	const struct iommu_device_cap_reserved_regions *reserved;
+};
+
+int iommu_ioas_caps_read(const struct iommu_ioas_info *info,
+			 struct iommu_ioas_caps *ret);
+
+/* ---- Errors in words (error.c) ---- */
+
+/* What kind of failure it is: the exit codes of iommuctl. */
+enum iommu_error_kind {
+	IOMMU_ERROR_OK = 0,
+	IOMMU_ERROR_USAGE = 1,
+	IOMMU_ERROR_NOT_FOUND = 2,
+	IOMMU_ERROR_BUSY = 3,
+	IOMMU_ERROR_PERMISSION = 4,
+	IOMMU_ERROR_REFUSED = 5,
+	IOMMU_ERROR_NO_MODULE = 6,
+	IOMMU_ERROR_OTHER = 7,
+};
+
+/**
+ * iommu_error_sentence - a failure as one English sentence
+ * @e: as iommu_last_error() or iommu_map_explain() returned it
+ * @device: whose 'iommuctl ranges' the remedy points to; may be NULL
+ * @buf: receives it, NUL-terminated, without full stop or newline
+ *
+ * Return: length of the whole sentence, as snprintf().
+ */
+int iommu_error_sentence(const struct iommu_last_error *e, const char *device,
+			 char *buf, size_t len);
+
+enum iommu_error_kind iommu_error_kind(const struct iommu_last_error *e);
+
+/* The kind that a bare errno (positive or negative) stands for. */
+enum iommu_error_kind iommu_errno_kind(int err);
+
+/* Short name of an enum iommu_resv_reason, "msi"; "unknown" for others. */
+const char *iommu_resv_reason_name(__u32 reason);
+
+/* What it means, "writes there are interrupts". */
+const char *iommu_resv_reason_text(__u32 reason);
+
+/**
+ * iommu_map_explain - why iommu_ioas_map() failed
+ * @err: what it returned
+ * @regions: the device's reserved regions from sysfs, or NULL
+ *
+ * Asks the kernel; where /dev/iommu is not Granule's, works the reason out
+ * from the IOAS's ranges, @regions and the limits. Always fills in @ret.
+ */
+void iommu_map_explain(int fd, const struct iommu_ioas_map *map, int err,
+		       const struct iommu_sys_region *regions,
+		       size_t nr_regions, struct iommu_last_error *ret);
+
+/* ---- What sysfs says (sysfs.c) ---- */
+
+/* A place to look at; see iommu_sys_new(). */
+struct iommu_sys;
+
+/* A reserved region of a group. */
+struct iommu_sys_region {
+	__u64 start;
+	__u64 last;
+	__u32 reason;	/* enum iommu_resv_reason */
+};
+
+/* A PCI device. Strings are NULL where there is nothing to say. */
+struct iommu_sys_device {
+	char name[16];		/* 0000:00:03.0 */
+	__u16 vendor;
+	__u16 device;
+	__u32 class;		/* base, sub, interface: 24 bits */
+	__u8 revision;
+	char *vendor_name;	/* from pci.ids */
+	char *device_name;
+	char *driver;
+	char *driver_override;
+	char *iommu;		/* dmar0 */
+	char *reset_method;	/* "flr bus" */
+	char *vfio;		/* vfio0 */
+	char *node;		/* /dev/vfio/devices/vfio0 */
+	long group;		/* -1: not behind an IOMMU */
+	int numa_node;		/* -1: none */
+};
+
+/* An IOMMU group: devices that cannot be isolated from each other. */
+struct iommu_sys_group {
+	long id;
+	char *type;		/* of its default domain: DMA, identity, ... */
+	struct iommu_sys_device **devices;
+	size_t nr_devices;
+	struct iommu_sys_region *regions;
+	size_t nr_regions;
+};
+
+/**
+ * iommu_sys_new - look at /sys and /dev
+ * @root: directory to use in place of /; NULL for that of the environment
+ *	variable IOMMU_SYSFS_ROOT, or / when that is not set
+ *
+ * Return: NULL when out of memory.
+ */
+struct iommu_sys *iommu_sys_new(const char *root);
+struct iommu_sys *iommu_sys_free(struct iommu_sys *sys);
+
+/* @path (absolute) below the root. Valid until the next call. */
+const char *iommu_sys_path(struct iommu_sys *sys, const char *path);
+
+/**
+ * iommu_sys_device_name - the PCI address of a device
+ * @arg: 0000:00:03.0, 00:03.0, vfio0 or /dev/vfio/devices/vfio0
+ * @ret: at least 16 bytes
+ *
+ * Return: 0; -EINVAL when @arg is no device name; -ENODEV when there is no
+ * such device.
+ */
+int iommu_sys_device_name(struct iommu_sys *sys, const char *arg, char *ret);
+
+/* One device, by any name that iommu_sys_device_name() takes. */
+int iommu_sys_device_get(struct iommu_sys *sys, const char *arg,
+			 struct iommu_sys_device **ret);
+struct iommu_sys_device *iommu_sys_device_free(struct iommu_sys_device *dev);
+
+/* All PCI devices, by address. */
+int iommu_sys_devices(struct iommu_sys *sys, struct iommu_sys_device ***ret,
+		      size_t *ret_nr);
+void iommu_sys_devices_free(struct iommu_sys_device **devs, size_t nr);
+
+/* One group; -ENOENT. */
+int iommu_sys_group_get(struct iommu_sys *sys, long id,
+			struct iommu_sys_group **ret);
+struct iommu_sys_group *iommu_sys_group_free(struct iommu_sys_group *group);
+
+/* All groups, by number. */
+int iommu_sys_groups(struct iommu_sys *sys, struct iommu_sys_group ***ret,
+		     size_t *ret_nr);
+void iommu_sys_groups_free(struct iommu_sys_group **groups, size_t nr);
+
+/* Does this device's driver keep its group from being given to a user? */
+bool iommu_sys_device_blocks(const struct iommu_sys_device *dev);
+
+/* ---- Giving devices to vfio-pci and back (driver.c) ---- */
+
+/* Why something failed: one sentence without full stop. */
+struct iommu_why {
+	char text[512];
+};
+
+/**
+ * iommu_device_bind - give devices to a VFIO driver
+ * @names: PCI addresses
+ * @driver: vfio-pci, or another driver on vfio_pci_core
+ *
+ * All or nothing: after a failure every device has its driver_override and,
+ * as far as that takes it back, its driver again. Devices that have the
+ * driver already stay as they are. A group that would not be viable afterwards
+ * because another of its devices is driven by the host is refused.
+ *
+ * Return: 0; -ENODEV no such device, or no IOMMU; -EBUSY group not viable, or
+ * the device is in use; -ENOENT no such driver; -EACCES; -EIO the driver did
+ * not take it; -ETIMEDOUT its vfio-dev entry did not appear within 2 seconds.
+ */
+int iommu_device_bind(struct iommu_sys *sys, const char *const *names,
+		      size_t nr, const char *driver, struct iommu_why *why);
+
+/**
+ * iommu_device_unbind - give a device back to the host
+ *
+ * Clears driver_override and lets the kernel look for a driver, which may be
+ * none. Refused while a process has the device's VFIO file or its group open,
+ * because the kernel would wait for that process.
+ *
+ * Return: 0; -ENODEV; -EBUSY; -EINVAL not bound to a VFIO driver; -EACCES.
+ */
+int iommu_device_unbind(struct iommu_sys *sys, const char *name,
+			struct iommu_why *why);
+
+/* ---- Who has a node open (holder.c) ---- */
+
+struct iommu_holder {
+	pid_t pid;
+	int fd;			/* number in that process */
+	char comm[32];
+};
+
+/**
+ * iommu_holders - open files of a node
+ * @path: the node, below the root of @sys
+ * @pid: only of this process; 0 for all
+ * @ret: free() it
+ * @ret_hidden: processes that this one may not look into; may be NULL
+ *
+ * Return: 0; -ENOENT no such node; -ESRCH, -EACCES with @pid.
+ */
+int iommu_holders(struct iommu_sys *sys, const char *path, pid_t pid,
+		  struct iommu_holder **ret, size_t *ret_nr,
+		  size_t *ret_hidden);
+
+/* A duplicate of that file, by pidfd_getfd(2): needs ptrace rights. */
+int iommu_holder_fd(const struct iommu_holder *holder);
+
+/* ---- JSON (json.c) ---- */
+
+/*
+ * One builder per object; each returns a new reference, or NULL when out of
+ * memory. Addresses are strings ("0xfee00000"), sizes and counts numbers. The
+ * schema is in iommuctl(1).
+ */
+#define IOMMU_JSON_VERSION 1
+
+struct json_object *iommu_json_device(const struct iommu_sys_device *dev);
+struct json_object *iommu_json_group(const struct iommu_sys_group *group);
+struct json_object *iommu_json_device_info(const struct iommu_device_info *info,
+					   const struct iommu_device_caps *caps);
+struct json_object *iommu_json_ranges(const struct iommu_iova_range *ranges,
+				      size_t nr);
+struct json_object *iommu_json_regions(const struct iommu_sys_region *regions,
+				       size_t nr);
+struct json_object *iommu_json_area(const struct iommu_area_info *area);
+struct json_object *iommu_json_ioas(__u32 id,
+				    const struct iommu_ioas_info *info,
+				    const struct iommu_ioas_caps *caps);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -48,7 +48,7 @@ int extent_append(struct extent_list *l, u64 pfn, u64 frames, u64 *done)
 		}
 	}
 	while (left && l->nr < l->cap) {
-		u64 run = min(left, (u64)EXTENT_MAX_FRAMES);
+		u64 run = min_t(u64, left, EXTENT_MAX_FRAMES);
 
 		l->v[l->nr++] = pack(pfn, run);
 		pfn += run;

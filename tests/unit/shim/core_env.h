@@ -39,6 +39,10 @@ typedef int64_t s64;
 		     _a > _b ? _a : _b; })
 #endif
 
+#ifndef min_t
+#define min_t(type, a, b) min((type)(a), (type)(b))
+#endif
+
 #ifndef check_add_overflow
 #define check_add_overflow(a, b, d) __builtin_add_overflow(a, b, d)
 #endif

@@ -1,0 +1,1650 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Real DMA of QEMU's edu device through the IOMMU, and what limits it. */
+#include "utils.h"
+
+#define BASE 0x1000000ULL
+#define SECRET 77	/* pattern that must never reach the device */
+#define OLD 5		/* what the device's buffer holds before that */
+
+FIXTURE(dma)
+{
+	int fd;
+	uint32_t ioas;
+	struct edu edu;
+	uint8_t *mem;	/* 16 pages */
+};
+
+static int dma_open(FIXTURE_DATA(dma) *self)
+{
+	int rc;
+
+	self->fd = -1;
+	rc = edu_open(&self->edu, 0);
+	if (rc)
+		return rc;
+	self->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	if (self->fd < 0)
+		return -errno;
+	rc = edu_bind(&self->edu, self->fd);
+	if (!rc)
+		rc = edu_start(&self->edu);
+	if (!rc)
+		rc = iommu_ioas_alloc(self->fd, &self->ioas);
+	return rc;
+}
+
+FIXTURE_SETUP(dma)
+{
+	char bdf[32];
+
+	if (edu_find(0, bdf, sizeof(bdf)))
+		SKIP(return, "no edu device behind an IOMMU");
+	self->mem = mem_alloc(16 * PG, PG);
+	ASSERT_NE(NULL, self->mem);
+	OK(dma_open(self));
+}
+
+FIXTURE_TEARDOWN(dma)
+{
+	edu_close(&self->edu);
+	if (self->fd >= 0)
+		close(self->fd);
+	EXPECT_CLEAN();
+}
+
+#define MAP(va, len, prot, iova)					\
+	iommu_map_at(self->fd, self->ioas, va, len, prot, iova)
+#define UNMAP(iova, len) iommu_unmap(self->fd, self->ioas, iova, len)
+#define ATTACH() edu_attach(&self->edu, self->ioas)
+#define DETACH() edu_detach(&self->edu)
+#define LOAD(iova, n) edu_load(&self->edu, iova, n)
+#define STORE(iova, n) edu_store(&self->edu, iova, n)
+#define PINNED(n) EQ((long long)(n), stat_read("pinned_bytes"), "pinned bytes")
+
+/* Put a pattern into the device by way of a mapping that stays at BASE. */
+#define TEACH(seed)							\
+	do {								\
+		pattern_fill(self->mem, PG, seed);			\
+		OK(LOAD(BASE, PG));					\
+		memset(self->mem, 0x11, PG);				\
+	} while (0)
+
+/* What the device holds, in self->mem. */
+#define ASK()								\
+	do {								\
+		memset(self->mem, 0x11, PG);				\
+		OK(STORE(BASE, PG));					\
+	} while (0)
+
+TEST_F(dma, both_ways)
+{
+	OK(MAP(self->mem, 2 * PG, RW, BASE));
+	PINNED(0);
+	OK(ATTACH());
+	PINNED(2 * PG);
+	pattern_fill(self->mem, PG, 1);
+	memset(self->mem + PG, 0x22, PG);
+	OK(LOAD(BASE, PG));
+	OK(STORE(BASE + PG, PG));
+	EXPECT_TRUE(pattern_is(self->mem + PG, PG, 1));
+	EXPECT_TRUE(pattern_is(self->mem, PG, 1));
+	/* Not from the start of a page, and over the end of one. */
+	pattern_fill(self->mem + 1000, PG, 2);
+	OK(LOAD(BASE + 1000, PG));
+	memset(self->mem, 0x33, 2 * PG);
+	OK(STORE(BASE + 2000, PG));
+	EXPECT_TRUE(bytes_are(self->mem, 2000, 0x33));
+	EXPECT_TRUE(pattern_is(self->mem + 2000, PG, 2));
+	EXPECT_TRUE(bytes_are(self->mem + 2000 + PG, PG - 2000, 0x33));
+	OK(UNMAP(BASE, 2 * PG));
+	PINNED(0);
+}
+
+TEST_F(dma, map_while_attached)
+{
+	uint64_t iova = 0;
+
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	PINNED(PG);
+	TEACH(3);
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 3));
+	OK(UNMAP(BASE, PG));
+	PINNED(0);
+	/* Placed by the kernel, where this device reaches. */
+	OK(iommu_allow_one(self->fd, self->ioas, 0x200000, 0xfffffff));
+	OK(iommu_map(self->fd, self->ioas, self->mem, 2 * PG, RW, &iova));
+	EXPECT_LE(0x200000, iova);
+	pattern_fill(self->mem, PG, 4);
+	OK(LOAD(iova, PG));
+	OK(STORE(iova + PG, PG));
+	EXPECT_TRUE(pattern_is(self->mem + PG, PG, 4));
+}
+
+TEST_F(dma, order_of_pages)
+{
+	int order[16] = { 7, 2, 15, 0, 9, 4, 12, 1, 14, 3, 8, 11, 6, 10, 5, 13 };
+	int i;
+
+	/* Pages in an order that no physical one can follow. */
+	OK(ATTACH());
+	for (i = 0; i < 16; i++) {
+		pattern_fill(self->mem + i * PG, PG, i);
+		OK(MAP(self->mem + order[i] * PG, PG, RW, BASE + i * PG));
+	}
+	OK(iommu_map_at(self->fd, self->ioas, mem_alloc(PG, PG), PG, RW,
+			BASE + 0x100000));
+	for (i = 0; i < 16; i += 3) {
+		OK(LOAD(BASE + i * PG, PG));
+		memset(self->mem + order[i] * PG, 0, PG);
+		OK(STORE(BASE + i * PG, PG));
+		EXPECT_TRUE(pattern_is(self->mem + order[i] * PG, PG,
+				       order[i]));
+	}
+}
+
+TEST_F(dma, blocked_after_unmap)
+{
+	uint8_t *secret = self->mem + 4 * PG;
+
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(MAP(secret, PG, RW, BASE + PG));
+	/* The translation has been used, so that it is in the IOTLB. */
+	OK(LOAD(BASE + PG, PG));
+	pattern_fill(secret, PG, SECRET);
+	TEACH(OLD);
+	OK(UNMAP(BASE + PG, PG));
+	OK(STORE(BASE + PG, PG));
+	EXPECT_TRUE(pattern_is(secret, PG, SECRET));
+	OK(LOAD(BASE + PG, PG));
+	ASK();
+	EXPECT_FALSE(pattern_is(self->mem, PG, SECRET));
+	EXPECT_FALSE(pattern_is(self->mem, 16, SECRET));
+}
+
+/* Of a large mapping as well, where the IOMMU may use large pages. */
+TEST_F(dma, blocked_after_unmap_huge)
+{
+	uint8_t *big = mem_alloc(4 * MIB, 2 * MIB);
+
+	ASSERT_NE(NULL, big);
+	madvise(big, 4 * MIB, MADV_HUGEPAGE);
+	memset(big, 0, 4 * MIB);
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(MAP(big, 4 * MIB, RW, 0x2000000));
+	PINNED(4 * MIB + PG);
+	pattern_fill(big + 3 * MIB, PG, 9);
+	OK(LOAD(0x2000000 + 3 * MIB, PG));
+	OK(STORE(0x2000000 + MIB, PG));
+	EXPECT_TRUE(pattern_is(big + MIB, PG, 9));
+	TEACH(OLD);
+	OK(UNMAP(0x2000000, 4 * MIB));
+	PINNED(PG);
+	pattern_fill(big + MIB, PG, SECRET);
+	OK(STORE(0x2000000 + MIB, PG));
+	EXPECT_TRUE(pattern_is(big + MIB, PG, SECRET));
+	OK(LOAD(0x2000000 + MIB, PG));
+	ASK();
+	EXPECT_FALSE(pattern_is(self->mem, 16, SECRET));
+}
+
+TEST_F(dma, blocked_before_attach)
+{
+	OK(MAP(self->mem, PG, RW, BASE));
+	pattern_fill(self->mem, PG, SECRET);
+	OK(STORE(BASE, PG));
+	EXPECT_TRUE(pattern_is(self->mem, PG, SECRET));
+	/* The page's physical address is nothing special either. */
+	OK(LOAD(BASE, PG));
+	OK(ATTACH());
+	ASK();
+	EXPECT_FALSE(pattern_is(self->mem, 16, SECRET));
+}
+
+TEST_F(dma, blocked_after_detach)
+{
+	OK(MAP(self->mem, 2 * PG, RW, BASE));
+	OK(ATTACH());
+	TEACH(OLD);
+	OK(DETACH());
+	PINNED(0);
+	pattern_fill(self->mem, PG, SECRET);
+	OK(STORE(BASE, PG));
+	EXPECT_TRUE(pattern_is(self->mem, PG, SECRET));
+	OK(LOAD(BASE, PG));
+	OK(ATTACH());
+	PINNED(2 * PG);
+	OK(STORE(BASE + PG, PG));
+	EXPECT_FALSE(pattern_is(self->mem + PG, 16, SECRET));
+	/* Detaching twice, or never having been attached, is fine. */
+	OK(DETACH());
+	OK(DETACH());
+}
+
+TEST_F(dma, beside_the_mapping)
+{
+	/* One page before and behind: memory there is not the device's. */
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(MAP(self->mem + 4 * PG, PG, RW, BASE + 4 * PG));
+	TEACH(OLD);
+	pattern_fill(self->mem + 3 * PG, 3 * PG, SECRET);
+	OK(STORE(BASE + 3 * PG, PG));
+	OK(STORE(BASE + 5 * PG, PG));
+	EXPECT_TRUE(pattern_is(self->mem + 3 * PG, 3 * PG, SECRET));
+}
+
+TEST_F(dma, permissions)
+{
+	uint8_t *ro = self->mem + 2 * PG, *wo = self->mem + 4 * PG;
+
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(MAP(ro, PG, RD, BASE + PG));
+	OK(MAP(wo, PG, WR, BASE + 2 * PG));
+	pattern_fill(ro, PG, 6);
+	TEACH(OLD);
+	/* Not written through a mapping for reading ... */
+	OK(STORE(BASE + PG, PG));
+	EXPECT_TRUE(pattern_is(ro, PG, 6));
+	/* ... which can be read. */
+	OK(LOAD(BASE + PG, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 6));
+	/* One for writing takes data, and does not give any. */
+	OK(STORE(BASE + 2 * PG, PG));
+	EXPECT_TRUE(pattern_is(wo, PG, 6));
+	pattern_fill(wo, PG, SECRET);
+	OK(LOAD(BASE + 2 * PG, PG));
+	ASK();
+	EXPECT_FALSE(pattern_is(self->mem, 16, SECRET));
+}
+
+/* -- what can be mapped once a device is there ------------------------- */
+
+TEST_F(dma, ranges)
+{
+	struct iommu_iova_range r[32];
+	uint64_t align = 0, big = 1ULL << 57;
+	uint32_t n = 32, i;
+
+	OK(ATTACH());
+	OK(iommu_ranges(self->fd, self->ioas, r, &n, &align));
+	EXPECT_LE(2, n);
+	EXPECT_EQ(PG, align);
+	for (i = 0; i < n; i++) {
+		EXPECT_LE(r[i].start, r[i].last);
+		EXPECT_EQ(0, r[i].start % PG);
+		EXPECT_EQ(PG - 1, r[i].last % PG);
+		EXPECT_TRUE(r[i].last < 0xfee00000 || r[i].start > 0xfeefffff);
+		if (i) {
+			EXPECT_LT(r[i - 1].last + 1, r[i].start);
+		}
+		/* Both ends are usable, and the byte beside them is not. */
+		if (r[i].start) {
+			FAILS(EINVAL, MAP(self->mem, PG, RW, r[i].start - PG));
+		}
+		OK(MAP(self->mem, PG, RW, r[i].start));
+		OK(MAP(self->mem, PG, RW, r[i].last - PG + 1));
+		if (r[i].last != UINT64_MAX) {
+			FAILS(EINVAL, MAP(self->mem, PG, RW, r[i].last + 1));
+			FAILS(EINVAL, MAP(self->mem, 2 * PG, RW,
+					  r[i].last - PG + 1));
+		}
+	}
+	PINNED(2 * n * PG);
+	EXPECT_GE(big, r[n - 1].last);
+	OK(UNMAP(0, WHOLE));
+	PINNED(0);
+	/* Too small an array gets the first ones. */
+	memset(&r[1], 0x5a, sizeof(r[1]));
+	n = 1;
+	FAILS(EMSGSIZE, iommu_ranges(self->fd, self->ioas, r, &n, &align));
+	EXPECT_LE(2, n);
+	EXPECT_TRUE(bytes_are(&r[1], sizeof(r[1]), 0x5a));
+	OK(DETACH());
+	n = 32;
+	OK(iommu_ranges(self->fd, self->ioas, r, &n, &align));
+	EXPECT_EQ(1, n);
+	EXPECT_EQ(UINT64_MAX, r[0].last);
+	EXPECT_EQ(1, align);
+}
+
+TEST_F(dma, reserved_region)
+{
+	uint64_t iova = 0;
+
+	OK(ATTACH());
+	FAILS(EINVAL, MAP(self->mem, PG, RW, 0xfee00000));
+	FAILS(EINVAL, MAP(self->mem, PG, RW, 0xfeeff000));
+	FAILS(EINVAL, MAP(self->mem, 2 * PG, RW, 0xfedff000));
+	FAILS(EINVAL, MAP(self->mem, 2 * PG, RW, 0xfeeff000));
+	FAILS(EINVAL, MAP(self->mem, 16 * PG, RW, 0xfee80000));
+	OK(MAP(self->mem, PG, RW, 0xfedff000));
+	OK(MAP(self->mem, PG, RW, 0xfef00000));
+	FAILS(EADDRINUSE, iommu_allow_one(self->fd, self->ioas, 0xfee00000,
+					  0xfee00fff));
+	FAILS(EADDRINUSE, iommu_allow_one(self->fd, self->ioas, 0xfe000000,
+					  0xffffffff));
+	OK(iommu_allow_one(self->fd, self->ioas, 0xfede0000, 0xfedfffff));
+	OK(iommu_map(self->fd, self->ioas, self->mem, PG, RW, &iova));
+	EXPECT_LE(0xfede0000, iova);
+	EXPECT_GT(0xfedff000, iova);
+}
+
+TEST_F(dma, outside_aperture)
+{
+	OK(ATTACH());
+	FAILS(EINVAL, MAP(self->mem, PG, RW, UINT64_MAX - PG + 1));
+	FAILS(EINVAL, MAP(self->mem, PG, RW, 1ULL << 63));
+	FAILS(EINVAL, MAP(self->mem, PG, RW, 1ULL << 57));
+	FAILS(EADDRINUSE, iommu_allow_one(self->fd, self->ioas, 1ULL << 62,
+					  (1ULL << 62) + PG - 1));
+}
+
+TEST_F(dma, misaligned)
+{
+	uint64_t off, iova = 0;
+
+	OK(ATTACH());
+	for (off = 1; off < PG; off *= 2) {
+		FAILS(EINVAL, MAP(self->mem, PG, RW, BASE + off));
+		FAILS(EINVAL, MAP(self->mem, off, RW, BASE));
+		FAILS(EINVAL, MAP(self->mem, PG + off, RW, BASE));
+		FAILS(EINVAL, MAP(self->mem + off, PG, RW, BASE));
+		FAILS(EINVAL, MAP(self->mem + off, PG, RW, BASE + off));
+		FAILS(EINVAL, iommu_map(self->fd, self->ioas, self->mem, off,
+					RW, &iova));
+		FAILS(EINVAL, iommu_map(self->fd, self->ioas, self->mem + off,
+					PG, RW, &iova));
+	}
+	OK(MAP(self->mem, 2 * PG, RW, BASE));
+	FAILS(EINVAL, iommu_copy_at(self->fd, self->ioas, self->ioas, BASE + 1,
+				    PG, RW, BASE + 4 * PG));
+	FAILS(EINVAL, iommu_copy_at(self->fd, self->ioas, self->ioas, BASE,
+				    PG, RW, BASE + 4 * PG + 1));
+	FAILS(EINVAL, iommu_copy_at(self->fd, self->ioas, self->ioas, BASE,
+				    17, RW, BASE + 4 * PG));
+	PINNED(2 * PG);
+	EXPECT_EQ(1, stat_read("areas"));
+}
+
+/* -- memory that cannot be pinned --------------------------------------- */
+
+TEST_F(dma, read_only_memory)
+{
+	uint8_t *ro = mem_alloc(4 * PG, PG);
+
+	ASSERT_NE(NULL, ro);
+	pattern_fill(ro, PG, 8);
+	ASSERT_EQ(0, mprotect(ro, 4 * PG, PROT_READ));
+	OK(ATTACH());
+	FAILS(EFAULT, MAP(ro, PG, RW, BASE));
+	FAILS(EFAULT, MAP(ro, PG, WR, BASE));
+	PINNED(0);
+	OK(MAP(ro, PG, RD, BASE + PG));
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(LOAD(BASE + PG, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 8));
+	PINNED(2 * PG);
+	/* The last of many pages: what was pinned before it is let go. */
+	ASSERT_EQ(0, mprotect(ro, 3 * PG, PROT_READ | PROT_WRITE));
+	FAILS(EFAULT, MAP(ro, 4 * PG, RW, BASE + 0x10000));
+	PINNED(2 * PG);
+	EXPECT_EQ(2, stat_read("areas"));
+}
+
+/*
+ * A private file mapping opened for reading: writing needs a copy of the
+ * page, reading must not hand out the page cache for writing.
+ */
+TEST_F(dma, private_file_memory)
+{
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	uint8_t *p;
+
+	ASSERT_LE(0, file);
+	p = mmap(NULL, PG, PROT_READ, MAP_PRIVATE, file, 0);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	OK(ATTACH());
+	FAILS(EFAULT, MAP(p, PG, RW, BASE));
+	OK(MAP(p, PG, RD, BASE + PG));
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(LOAD(BASE + PG, PG));
+	ASK();
+	EXPECT_EQ(0, memcmp(self->mem, p, PG));
+	close(file);
+}
+
+TEST_F(dma, unmapped_memory)
+{
+	uint8_t *hole = mem_alloc(4 * PG, PG);
+
+	ASSERT_NE(NULL, hole);
+	ASSERT_EQ(0, munmap(hole + 2 * PG, PG));
+	OK(ATTACH());
+	FAILS(EFAULT, MAP((void *)0x10000, PG, RW, BASE));
+	FAILS(EFAULT, MAP(NULL, PG, RD, BASE));
+	FAILS(EFAULT, MAP(hole + 2 * PG, PG, RW, BASE));
+	FAILS(EFAULT, MAP(hole, 4 * PG, RW, BASE));
+	FAILS(EFAULT, MAP(hole + PG, 2 * PG, RD, BASE));
+	FAILS(EFAULT, MAP((void *)0x7ffffffff000, PG, RW, BASE));
+	FAILS(EFAULT, MAP((void *)0xffff888000000000, PG, RW, BASE));
+	FAILS(EFAULT, MAP((void *)0xffffffff81000000, PG, RD, BASE));
+	FAILS(EFAULT, MAP((void *)0x800000000000, PG, RD, BASE));
+	PINNED(0);
+	EXPECT_EQ(0, stat_read("areas"));
+	OK(MAP(hole, 2 * PG, RW, BASE));
+	PINNED(2 * PG);
+}
+
+/* A huge length over little memory must fail soon, and without a trace. */
+TEST_F(dma, absurd_length)
+{
+	uint64_t t0 = now_ms(), len;
+	int rc;
+
+	OK(ATTACH());
+	for (len = 1ULL << 28; len < 1ULL << 47; len <<= 3) {
+		rc = MAP(self->mem, len, RD, 0x100000000);
+		/* Not memory, or beyond the aperture. */
+		EQ(1, rc == -EFAULT || rc == -EINVAL || rc == -ENOMEM,
+		   "%#llx bytes: %d", (long long)len, rc);
+	}
+	EXPECT_GT(20000, now_ms() - t0);
+	PINNED(0);
+	EXPECT_EQ(0, stat_read("areas"));
+}
+
+TEST_F(dma, device_memory)
+{
+	/* The device's own registers are no memory to pin. */
+	OK(ATTACH());
+	FAILS(EFAULT, MAP((void *)self->edu.bar, PG, RW, BASE));
+	FAILS(EFAULT, MAP((void *)self->edu.bar, 16 * PG, RD, BASE));
+	PINNED(0);
+}
+
+/*
+ * Pages never touched: the shared zero page must neither be written nor lose
+ * its references (fix of type1: 873aefb376bb).
+ */
+TEST_F(dma, untouched_memory)
+{
+	uint8_t *zero, *other;
+	int i;
+
+	zero = mmap(NULL, 64 * PG, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)zero);
+	other = mmap(NULL, PG, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)other);
+	EXPECT_TRUE(bytes_are(zero, 64 * PG, 0));
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	for (i = 0; i < 200; i++) {
+		OK(MAP(zero, 64 * PG, RD, BASE + 0x100000));
+		OK(UNMAP(BASE + 0x100000, 64 * PG));
+	}
+	PINNED(PG);
+	OK(MAP(zero, 64 * PG, RW, BASE + 0x100000));
+	TEACH(SECRET);
+	OK(STORE(BASE + 0x100000, PG));
+	EXPECT_TRUE(pattern_is(zero, PG, SECRET));
+	EXPECT_TRUE(bytes_are(other, PG, 0));
+	EXPECT_TRUE(bytes_are(zero + PG, 63 * PG, 0));
+}
+
+/* -- attaching to what is mapped already -------------------------------- */
+
+TEST_F(dma, attach_pins)
+{
+	OK(MAP(self->mem, 4 * PG, RW, BASE));
+	OK(MAP(self->mem + 8 * PG, PG, RD, BASE + 0x100000));
+	PINNED(0);
+	OK(ATTACH());
+	PINNED(5 * PG);
+	TEACH(11);
+	OK(STORE(BASE + 2 * PG, PG));
+	EXPECT_TRUE(pattern_is(self->mem + 2 * PG, PG, 11));
+	OK(DETACH());
+	PINNED(0);
+}
+
+TEST_F(dma, attach_bad_memory)
+{
+	long long objects = stat_read("objects");
+
+	OK(MAP(self->mem, 4 * PG, RW, BASE));
+	OK(MAP((void *)0x10000, PG, RW, BASE + 0x100000));
+	FAILS(EFAULT, ATTACH());
+	PINNED(0);
+	EXPECT_EQ(objects, stat_read("objects"));
+	/* DMA is still blocked. */
+	pattern_fill(self->mem, PG, SECRET);
+	OK(STORE(BASE, PG));
+	EXPECT_TRUE(pattern_is(self->mem, PG, SECRET));
+	OK(UNMAP(BASE + 0x100000, PG));
+	OK(ATTACH());
+	PINNED(4 * PG);
+}
+
+TEST_F(dma, attach_conflicts)
+{
+	long long objects = stat_read("objects");
+	struct iommu_iova_range r[2];
+	uint32_t n = 2;
+
+	/* A mapping where interrupts go. */
+	OK(MAP(self->mem, 2 * PG, RW, 0xfedff000));
+	FAILS(EADDRINUSE, ATTACH());
+	OK(UNMAP(0, WHOLE));
+	/* A mapping that the IOMMU cannot reach. */
+	OK(MAP(self->mem, PG, RW, UINT64_MAX - PG + 1));
+	FAILS(EADDRINUSE, ATTACH());
+	OK(UNMAP(0, WHOLE));
+	/* An IOVA, a length, an offset that is no multiple of a page. */
+	OK(MAP(self->mem, PG, RW, BASE + 16));
+	FAILS(EADDRINUSE, ATTACH());
+	OK(UNMAP(0, WHOLE));
+	OK(MAP(self->mem, PG + 16, RW, BASE));
+	FAILS(EADDRINUSE, ATTACH());
+	OK(UNMAP(0, WHOLE));
+	OK(MAP(self->mem + 16, PG, RW, BASE));
+	FAILS(EADDRINUSE, ATTACH());
+	OK(UNMAP(0, WHOLE));
+	/* A promise that this device would break. */
+	OK(iommu_allow_one(self->fd, self->ioas, 0xfe000000, 0xfeffffff));
+	FAILS(EADDRINUSE, ATTACH());
+	OK(iommu_allow_one(self->fd, self->ioas, 1ULL << 62,
+			   (1ULL << 62) + PG - 1));
+	FAILS(EADDRINUSE, ATTACH());
+	/* None of that has left anything behind. */
+	EXPECT_EQ(objects, stat_read("objects"));
+	PINNED(0);
+	OK(iommu_ranges(self->fd, self->ioas, r, &n, NULL));
+	EXPECT_EQ(1, n);
+	EXPECT_EQ(UINT64_MAX, r[0].last);
+	OK(iommu_allow(self->fd, self->ioas, NULL, 0));
+	OK(ATTACH());
+}
+
+TEST_F(dma, attach_bad)
+{
+	uint32_t id;
+
+	FAILS(ENOENT, edu_attach(&self->edu, 0));
+	FAILS(ENOENT, edu_attach(&self->edu, 12345));
+	id = self->edu.dev_id;
+	EXPECT_NE(0, edu_attach(&self->edu, id));
+	OK(ATTACH());
+	/* The same again changes nothing. */
+	OK(ATTACH());
+	EXPECT_EQ(1, stat_read("devices"));
+	FAILS(ENOENT, edu_attach(&self->edu, 12345));
+	OK(MAP(self->mem, PG, RW, BASE));
+	TEACH(1);
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 1));
+}
+
+TEST_F(dma, replace)
+{
+	uint8_t *other = self->mem + 8 * PG;
+	uint32_t ioas2, bad;
+
+	OK(iommu_ioas_alloc(self->fd, &ioas2));
+	OK(iommu_ioas_alloc(self->fd, &bad));
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(iommu_map_at(self->fd, ioas2, other, PG, RW, BASE));
+	OK(iommu_map_at(self->fd, bad, (void *)0x10000, PG, RW, BASE));
+	OK(ATTACH());
+	TEACH(21);
+	OK(edu_attach(&self->edu, ioas2));
+	PINNED(PG);
+	OK(STORE(BASE, PG));
+	EXPECT_TRUE(pattern_is(other, PG, 21));
+	EXPECT_TRUE(bytes_are(self->mem, PG, 0x11));
+	/* An IOAS that refuses leaves the device where it was. */
+	FAILS(EFAULT, edu_attach(&self->edu, bad));
+	PINNED(PG);
+	pattern_fill(other, PG, 22);
+	OK(LOAD(BASE, PG));
+	memset(other, 0, PG);
+	OK(STORE(BASE, PG));
+	EXPECT_TRUE(pattern_is(other, PG, 22));
+	FAILS(EBUSY, iommu_destroy(self->fd, ioas2));
+	OK(iommu_destroy(self->fd, bad));
+	/* And back. */
+	OK(ATTACH());
+	OK(iommu_destroy(self->fd, ioas2));
+	PINNED(PG);
+	OK(STORE(BASE, PG));
+	EXPECT_TRUE(pattern_is(self->mem, PG, 22));
+	FAILS(EBUSY, iommu_destroy(self->fd, self->ioas));
+	OK(DETACH());
+	OK(iommu_destroy(self->fd, self->ioas));
+}
+
+/* Replacing within one IOAS keeps every mapping and pin. */
+TEST_F(dma, replace_same_ioas)
+{
+	uint32_t a, b, pt;
+
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(iommu_hwpt_alloc(self->fd, self->edu.dev_id, self->ioas, 0, &a));
+	OK(iommu_hwpt_alloc(self->fd, self->edu.dev_id, self->ioas, 0, &b));
+	EXPECT_NE(a, b);
+	pt = a;
+	OK(edu_attach_pt(&self->edu, &pt));
+	EXPECT_EQ(a, pt);
+	TEACH(31);
+	pt = b;
+	OK(edu_attach_pt(&self->edu, &pt));
+	EXPECT_EQ(b, pt);
+	PINNED(PG);
+	OK(iommu_destroy(self->fd, a));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 31));
+	pt = self->ioas;
+	OK(edu_attach_pt(&self->edu, &pt));
+	EXPECT_NE(self->ioas, pt);
+	OK(DETACH());
+	OK(iommu_destroy(self->fd, b));
+	OK(iommu_destroy(self->fd, self->ioas));
+}
+
+/* -- page tables made by hand ------------------------------------------- */
+
+static int hwpt_try(int fd, struct iommu_hwpt_alloc *cmd)
+{
+	cmd->size = sizeof(*cmd);
+	return try_ioctl(fd, IOMMU_HWPT_ALLOC, cmd);
+}
+
+TEST_F(dma, hwpt_bad)
+{
+	struct iommu_hwpt_alloc good = {
+		.dev_id = self->edu.dev_id,
+		.pt_id = self->ioas,
+	}, c;
+	long long objects = stat_read("objects");
+	int bit;
+
+#define TRY(err, field, value)						\
+	do {								\
+		c = good;						\
+		c.field = value;					\
+		EQ(-(err), hwpt_try(self->fd, &c), #field " = " #value); \
+	} while (0)
+	TRY(ENOENT, dev_id, 0);
+	TRY(ENOENT, dev_id, 4711);
+	TRY(ENOENT, dev_id, self->ioas);
+	for (bit = 0; bit < 32; bit++) {
+		TRY(EOPNOTSUPP, flags, 1U << bit);
+		TRY(EOPNOTSUPP, __reserved, 1U << bit);
+		TRY(EOPNOTSUPP, __reserved2, 1U << bit);
+	}
+	TRY(EINVAL, data_len, 1);
+	/* Neither an unknown ID nor that of a device is an IOAS. */
+	c = good;
+	c.pt_id = 4711;
+	EXPECT_NE(0, hwpt_try(self->fd, &c));
+	c.pt_id = self->edu.dev_id;
+	EXPECT_NE(0, hwpt_try(self->fd, &c));
+	c = good;
+	c.data_type = 7;
+	EXPECT_NE(0, hwpt_try(self->fd, &c));
+	c.data_len = 16;
+	c.data_uptr = (uintptr_t)self->mem;
+	EXPECT_NE(0, hwpt_try(self->fd, &c));
+	c = good;
+	c.data_uptr = 1;
+	EXPECT_NE(0, hwpt_try(self->fd, &c));
+	c = good;
+	c.fault_id = 1;
+	EXPECT_NE(0, hwpt_try(self->fd, &c));
+#undef TRY
+	EXPECT_EQ(objects, stat_read("objects"));
+	OK(hwpt_try(self->fd, &good));
+	OK(iommu_destroy(self->fd, good.out_hwpt_id));
+}
+
+/* A table without a device attached holds the mappings as well. */
+TEST_F(dma, hwpt_pins)
+{
+	uint32_t hwpt;
+
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(iommu_hwpt_alloc(self->fd, self->edu.dev_id, self->ioas, 0, &hwpt));
+	PINNED(PG);
+	OK(MAP(self->mem + PG, PG, RW, BASE + PG));
+	PINNED(2 * PG);
+	FAILS(EINVAL, MAP(self->mem, 16, RW, BASE + 2 * PG));
+	/* What cannot be pinned fails the creation, and leaves no table. */
+	OK(iommu_destroy(self->fd, hwpt));
+	PINNED(0);
+	OK(MAP((void *)0x10000, PG, RW, BASE + 2 * PG));
+	FAILS(EFAULT, iommu_hwpt_alloc(self->fd, self->edu.dev_id, self->ioas,
+				       0, &hwpt));
+	PINNED(0);
+	EXPECT_EQ(2, stat_read("objects"));
+}
+
+/* Two tables on one IOAS pin once, and hold the same mappings. */
+TEST_F(dma, hwpt_two_tables)
+{
+	uint32_t a, b;
+
+	OK(iommu_hwpt_alloc(self->fd, self->edu.dev_id, self->ioas, 0, &a));
+	OK(MAP(self->mem, 2 * PG, RW, BASE));
+	OK(iommu_hwpt_alloc(self->fd, self->edu.dev_id, self->ioas, 0, &b));
+	PINNED(2 * PG);
+	OK(edu_attach(&self->edu, b));
+	TEACH(41);
+	OK(edu_attach(&self->edu, a));
+	OK(MAP(self->mem + 4 * PG, PG, RW, BASE + 4 * PG));
+	OK(STORE(BASE + 4 * PG, PG));
+	EXPECT_TRUE(pattern_is(self->mem + 4 * PG, PG, 41));
+	OK(iommu_destroy(self->fd, b));
+	OK(UNMAP(BASE, 2 * PG));
+	PINNED(PG);
+	OK(STORE(BASE, PG));
+	EXPECT_TRUE(bytes_are(self->mem, PG, 0x11));
+}
+
+/* -- what the hardware says --------------------------------------------- */
+
+static int hw_info(int fd, uint32_t dev, void *data, uint32_t len,
+		   struct iommu_hw_info *cmd)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->size = sizeof(*cmd);
+	cmd->dev_id = dev;
+	cmd->data_len = len;
+	cmd->data_uptr = (uintptr_t)data;
+	return try_ioctl(fd, IOMMU_GET_HW_INFO, cmd);
+}
+
+TEST_F(dma, hw_info)
+{
+	struct iommu_hw_info cmd;
+	struct iommu_hw_info_vtd full;
+	uint32_t len, have, i;
+	uint8_t buf[256];
+
+	OK(hw_info(self->fd, self->edu.dev_id, NULL, 0, &cmd));
+	have = cmd.data_len;
+	EXPECT_EQ(0, cmd.out_capabilities);
+	EXPECT_EQ(0, cmd.out_max_pasid_log2);
+	if (cmd.out_data_type == IOMMU_HW_INFO_TYPE_NONE) {
+		EXPECT_EQ(0, have);
+	} else {
+		EXPECT_EQ(IOMMU_HW_INFO_TYPE_INTEL_VTD, cmd.out_data_type);
+		EXPECT_EQ(sizeof(full), have);
+	}
+	memset(&full, 0, sizeof(full));
+	OK(hw_info(self->fd, self->edu.dev_id, &full, sizeof(full), &cmd));
+	if (have) {
+		/* Bit 31 of the extended ones is not used; 12..8 is SAGAW. */
+		EXPECT_NE(0, full.cap_reg >> 8 & 0x1f);
+		EXPECT_EQ(0, full.__reserved);
+	}
+	for (len = 0; len <= have + 64; len++) {
+		memset(buf, 0xa5, sizeof(buf));
+		OK(hw_info(self->fd, self->edu.dev_id, buf, len, &cmd));
+		EXPECT_EQ(have, cmd.data_len);
+		EQ(0, memcmp(buf, &full, len < have ? len : have),
+		   "length %u", len);
+		for (i = have; i < len; i++)
+			EQ(0, buf[i], "length %u, byte %u", len, i);
+		EQ(1, bytes_are(buf + len, sizeof(buf) - len, 0xa5),
+		   "length %u: written beyond", len);
+	}
+	FAILS(EFAULT, hw_info(self->fd, self->edu.dev_id, (void *)0x10, 64,
+			      &cmd));
+	FAILS(EFAULT, hw_info(self->fd, self->edu.dev_id,
+			      (void *)0xffff888000000000, 64, &cmd));
+	FAILS(ENOENT, hw_info(self->fd, self->ioas, buf, 64, &cmd));
+	/* A long buffer that ends early faults, and stops there. */
+	FAILS(EFAULT, hw_info(self->fd, self->edu.dev_id, self->mem,
+			      UINT32_MAX, &cmd));
+}
+
+/* -- copies of mappings ------------------------------------------------- */
+
+TEST_F(dma, copy_keeps_memory)
+{
+	uint32_t ioas2;
+	uint8_t *page = mem_alloc(PG, PG);
+
+	ASSERT_NE(NULL, page);
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(MAP(page, PG, RW, BASE + PG));
+	OK(iommu_copy_at(self->fd, self->ioas, self->ioas, BASE + PG, PG, RW,
+			 BASE + 2 * PG));
+	OK(iommu_ioas_alloc(self->fd, &ioas2));
+	OK(iommu_copy_at(self->fd, ioas2, self->ioas, BASE + PG, PG, RW,
+			 BASE));
+	/* Pinned and counted once. */
+	PINNED(2 * PG);
+	OK(UNMAP(BASE + PG, PG));
+	PINNED(2 * PG);
+	TEACH(51);
+	OK(STORE(BASE + 2 * PG, PG));
+	EXPECT_TRUE(pattern_is(page, PG, 51));
+	OK(STORE(BASE + PG, PG));
+	/* The memory is held even when the process lets it go. */
+	munmap(page, PG);
+	OK(LOAD(BASE + 2 * PG, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 51));
+	OK(UNMAP(BASE + 2 * PG, PG));
+	PINNED(PG);
+	/* The copy in an IOAS without a device is lazy; its memory is gone. */
+	FAILS(EFAULT, edu_attach(&self->edu, ioas2));
+	PINNED(PG);
+}
+
+TEST_F(dma, copy_part_read_only)
+{
+	uint8_t *src = self->mem + 4 * PG;
+	int i;
+
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	for (i = 0; i < 4; i++)
+		pattern_fill(src + i * PG, PG, 60 + i);
+	OK(MAP(src, 4 * PG, RW, BASE + 0x100000));
+	OK(iommu_copy_at(self->fd, self->ioas, self->ioas,
+			 BASE + 0x100000 + 2 * PG, PG, RD, BASE + 0x200000));
+	OK(UNMAP(BASE + 0x100000, 4 * PG));
+	OK(LOAD(BASE + 0x200000, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 62));
+	TEACH(OLD);
+	OK(STORE(BASE + 0x200000, PG));
+	EXPECT_TRUE(pattern_is(src + 2 * PG, PG, 62));
+	OK(UNMAP(BASE + 0x200000, PG));
+	PINNED(PG);
+}
+
+/* Cut into many overlapping copies and let go in random order. */
+TEST_F(dma, copy_many_orders)
+{
+	uint32_t order[8] = { 3, 0, 7, 5, 1, 6, 2, 4 };
+	uint32_t i, k;
+
+	OK(ATTACH());
+	for (k = 0; k < 4; k++) {
+		OK(MAP(self->mem, 16 * PG, RW, BASE));
+		for (i = 0; i < 8; i++)
+			OK(iommu_copy_at(self->fd, self->ioas, self->ioas,
+					 BASE + i * PG, (1 + i % 3 * 2) * PG,
+					 RW, BASE + (i + 1) * 0x100000));
+		/* The whole memory stays with the whole mapping. */
+		PINNED(16 * PG);
+		OK(UNMAP(BASE, 16 * PG));
+		for (i = 0; i < 8; i++)
+			OK(UNMAP(BASE + (order[(i + k) % 8] + 1) * 0x100000,
+				 0x100000));
+		PINNED(0);
+	}
+}
+
+TEST_F(dma, two_ioas)
+{
+	uint8_t *other = self->mem + 8 * PG;
+	uint32_t ioas2;
+
+	/* The same IOVA in both is different memory. */
+	OK(iommu_ioas_alloc(self->fd, &ioas2));
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(iommu_map_at(self->fd, ioas2, other, PG, RW, BASE));
+	pattern_fill(other, PG, SECRET);
+	OK(ATTACH());
+	PINNED(PG);
+	TEACH(71);
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 71));
+	EXPECT_TRUE(pattern_is(other, PG, SECRET));
+	/* Unmapping in the one has nothing to do with the other. */
+	OK(iommu_unmap(self->fd, ioas2, BASE, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 71));
+}
+
+/* -- large and huge ----------------------------------------------------- */
+
+TEST_F_TIMEOUT(dma, large, 120)
+{
+	const uint64_t size = 64 * MIB;
+	uint8_t *big = mem_alloc(size, PG);
+	uint64_t n = 0;
+
+	ASSERT_NE(NULL, big);
+	OK(ATTACH());
+	OK(MAP(big, size, RW, BASE));
+	PINNED(size);
+	pattern_fill(big, PG, 81);
+	OK(LOAD(BASE, PG));
+	OK(STORE(BASE + size - PG, PG));
+	EXPECT_TRUE(pattern_is(big + size - PG, PG, 81));
+	EXPECT_TRUE(bytes_are(big + size - 2 * PG, PG, 0x11));
+	OK(STORE(BASE + size / 2 + 123, 1000));
+	EXPECT_TRUE(pattern_is(big + size / 2 + 123, 1000, 81));
+	OK(iommu_unmap_n(self->fd, self->ioas, BASE, size, &n));
+	EXPECT_EQ(size, n);
+	PINNED(0);
+}
+
+TEST_F(dma, huge_pages_off)
+{
+	uint8_t *big = mem_alloc(4 * MIB, 2 * MIB);
+
+	ASSERT_NE(NULL, big);
+	OK(iommu_option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas, 0));
+	OK(ATTACH());
+	OK(MAP(big, 4 * MIB, RW, BASE));
+	pattern_fill(big, PG, 91);
+	OK(LOAD(BASE, PG));
+	OK(STORE(BASE + 4 * MIB - PG, PG));
+	EXPECT_TRUE(pattern_is(big + 4 * MIB - PG, PG, 91));
+	OK(UNMAP(BASE, 4 * MIB));
+	PINNED(0);
+}
+
+TEST_F(dma, hugetlb)
+{
+	uint8_t *p;
+
+	file_put("/proc/sys/vm/nr_hugepages", "4");
+	p = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (p == MAP_FAILED)
+		SKIP(return, "no huge pages to be had");
+	memset(p, 0, 4 * MIB);
+	OK(ATTACH());
+	OK(MAP(p, 4 * MIB, RW, 0x2000000));
+	PINNED(4 * MIB);
+	pattern_fill(p + 2 * MIB - PG, 2 * PG, 101);
+	OK(LOAD(0x2000000 + 2 * MIB - 2048, PG));
+	OK(STORE(0x2000000 + 3 * MIB, PG));
+	EXPECT_EQ(0, memcmp(p + 3 * MIB, p + 2 * MIB - 2048, PG));
+	/* A part of a huge page, alone. */
+	OK(MAP(p + 5 * PG, 3 * PG, RD, BASE));
+	OK(UNMAP(0x2000000, 4 * MIB));
+	PINNED(3 * PG);
+	munmap(p, 4 * MIB);
+	OK(UNMAP(BASE, 3 * PG));
+	PINNED(0);
+	file_put("/proc/sys/vm/nr_hugepages", "0");
+}
+
+TEST_F(dma, shared_memory)
+{
+	int file = memfd_create("granule-test", MFD_CLOEXEC);
+	uint8_t *p, *q;
+
+	ASSERT_LE(0, file);
+	ASSERT_EQ(0, ftruncate(file, 4 * PG));
+	p = mmap(NULL, 4 * PG, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	q = mmap(NULL, 4 * PG, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	ASSERT_NE(MAP_FAILED, (void *)q);
+	OK(ATTACH());
+	OK(MAP(p, 4 * PG, RW, BASE));
+	pattern_fill(q, PG, 111);
+	OK(LOAD(BASE, PG));
+	OK(STORE(BASE + 3 * PG, PG));
+	EXPECT_TRUE(pattern_is(q + 3 * PG, PG, 111));
+	/* Past the end of the file there is no memory. */
+	ASSERT_EQ(0, ftruncate(file, 2 * PG));
+	FAILS(EFAULT, MAP(q, 4 * PG, RW, BASE + 0x100000));
+	PINNED(4 * PG);
+	close(file);
+}
+
+/* -- limits on locked memory -------------------------------------------- */
+
+FIXTURE(memlock)
+{
+	int fd;
+	uint32_t ioas;
+	struct edu edu;
+	uint8_t *mem;	/* 64 pages */
+};
+
+FIXTURE_VARIANT(memlock)
+{
+	int mode;	/* IOMMU_OPTION_RLIMIT_MODE */
+	int uid;	/* of the process that maps; 0: root without caps */
+};
+
+FIXTURE_VARIANT_ADD(memlock, user_root) { .mode = 0, .uid = 0 };
+FIXTURE_VARIANT_ADD(memlock, user_nobody) { .mode = 0, .uid = 65534 };
+FIXTURE_VARIANT_ADD(memlock, process_root) { .mode = 1, .uid = 0 };
+FIXTURE_VARIANT_ADD(memlock, process_nobody) { .mode = 1, .uid = 65534 };
+
+FIXTURE_SETUP(memlock)
+{
+	char bdf[32];
+
+	self->fd = -1;
+	if (edu_find(0, bdf, sizeof(bdf)))
+		SKIP(return, "no edu device behind an IOMMU");
+	self->mem = mem_alloc(64 * PG, PG);
+	ASSERT_NE(NULL, self->mem);
+	OK(edu_open(&self->edu, 0));
+	self->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	if (variant->mode)
+		OK(iommu_option_set(self->fd, IOMMU_OPTION_RLIMIT_MODE, 0,
+				    variant->mode));
+	OK(edu_bind(&self->edu, self->fd));
+	OK(iommu_ioas_alloc(self->fd, &self->ioas));
+	OK(edu_attach(&self->edu, self->ioas));
+}
+
+FIXTURE_TEARDOWN(memlock)
+{
+	edu_close(&self->edu);
+	if (self->fd >= 0)
+		close(self->fd);
+	EXPECT_CLEAN();
+}
+
+/* Become somebody whom a limit of @pages binds. */
+static void become_limited(int uid, unsigned long pages)
+{
+	CHECK_RC(0, set_memlock(pages * PG));
+	if (uid)
+		CHECK_RC(0, setresuid(uid, uid, uid));
+	else
+		CHECK_RC(0, drop_memlock_caps());
+}
+
+static uint64_t memlock_used(int fd, uint32_t ioas)
+{
+	struct ioas_info info;
+
+	CHECK_RC(0, iommu_ioas_info(fd, ioas, &info));
+	return info.i.memlock_used;
+}
+
+#define CMAP(va, pages, iova)						\
+	iommu_map_at(self->fd, self->ioas, va, (pages) * PG, RW, iova)
+#define CUNMAP(iova, pages)						\
+	iommu_unmap(self->fd, self->ioas, iova, (pages) * PG)
+
+/* To the page: as much as the limit says, not one more, and all of it again. */
+TEST_F(memlock, exact)
+{
+	const char *counter = variant->mode ? "VmLck" : NULL;
+	struct ioas_info info;
+	pid_t pid;
+	int i;
+
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 17, BASE));
+		CHECK(stat_read("pinned_bytes") == 0);
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		for (i = 0; i < 20; i++) {
+			CHECK_RC(0, CMAP(self->mem, 16, BASE));
+			CHECK(memlock_used(self->fd, self->ioas) == 16 * PG);
+			if (counter)
+				CHECK(proc_status_kb(counter) ==
+				      (long long)(16 * PG));
+			CHECK_RC(-ENOMEM, CMAP(self->mem, 1, 2 * BASE));
+			CHECK_RC(0, CUNMAP(BASE, 16));
+			CHECK(memlock_used(self->fd, self->ioas) == 0);
+		}
+		for (i = 0; i < 16; i++)
+			CHECK_RC(0, CMAP(self->mem + i * PG, 1, BASE + i * PG));
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 1, 2 * BASE));
+		CHECK_RC(0, CUNMAP(BASE + 7 * PG, 1));
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 2, 2 * BASE));
+		CHECK_RC(0, CMAP(self->mem, 1, 2 * BASE));
+		/* The same memory at another IOVA counts again. */
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 1, 3 * BASE));
+		/* A copy does not. */
+		CHECK_RC(0, iommu_copy_at(self->fd, self->ioas, self->ioas,
+					  2 * BASE, PG, RW, 3 * BASE));
+		CHECK_RC(0, iommu_ioas_info(self->fd, self->ioas, &info));
+		CHECK(info.i.memlock_limit == 16 * PG);
+		CHECK(info.i.memlock_used == 16 * PG);
+		CHECK_RC(0, iommu_unmap(self->fd, self->ioas, 0, WHOLE));
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		if (counter)
+			CHECK(proc_status_kb(counter) == 0);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* Failed maps must not creep up on the limit (bad memory, then good). */
+TEST_F(memlock, failures_are_free)
+{
+	pid_t pid;
+	int i;
+
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK(munmap(self->mem + 12 * PG, PG) == 0);
+		for (i = 0; i < 50; i++) {
+			CHECK_RC(-EFAULT, CMAP(self->mem, 14, BASE));
+			CHECK_RC(-EINVAL, CMAP(self->mem, 8, 0xfee00000));
+			CHECK_RC(-ENOMEM, CMAP(self->mem + 16 * PG, 20, BASE));
+		}
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		CHECK_RC(0, CMAP(self->mem + 16 * PG, 16, BASE));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	/* What the child mapped is still there, and goes with the file. */
+	EXPECT_EQ(16 * PG, stat_read("pinned_bytes"));
+}
+
+/* A limit of zero; a limit that is taken back below what is used. */
+TEST_F(memlock, small_limits)
+{
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK_RC(0, CMAP(self->mem, 16, BASE));
+		CHECK_RC(0, set_memlock(0));
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 1, 2 * BASE));
+		CHECK_RC(0, CUNMAP(BASE, 16));
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 1, BASE));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(0, stat_read("pinned_bytes"));
+}
+
+/*
+ * Without a device nothing counts; attaching counts it all or fails. The
+ * limit is that of the process that mapped.
+ */
+TEST_F(memlock, attach_over_limit)
+{
+	uint32_t lazy, hwpt;
+	pid_t pid;
+
+	OK(iommu_ioas_alloc(self->fd, &lazy));
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK_RC(0, iommu_map_at(self->fd, lazy, self->mem, 10 * PG,
+					 RW, BASE));
+		CHECK_RC(0, iommu_map_at(self->fd, lazy, self->mem, 10 * PG,
+					 RW, 2 * BASE));
+		CHECK(memlock_used(self->fd, lazy) == 0);
+		CHECK_RC(-ENOMEM, edu_attach(&self->edu, lazy));
+		CHECK_RC(-ENOMEM, iommu_hwpt_alloc(self->fd, self->edu.dev_id,
+						   lazy, 0, &hwpt));
+		CHECK(stat_read("pinned_bytes") == 0);
+		CHECK(memlock_used(self->fd, lazy) == 0);
+		CHECK_RC(0, iommu_unmap(self->fd, lazy, 2 * BASE, 10 * PG));
+		CHECK_RC(0, edu_attach(&self->edu, lazy));
+		CHECK(memlock_used(self->fd, lazy) == 10 * PG);
+		CHECK_RC(0, edu_detach(&self->edu));
+		CHECK(memlock_used(self->fd, lazy) == 0);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* CAP_IPC_LOCK lifts the limit, and what is mapped with it never counts. */
+TEST_F(memlock, privileged)
+{
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		CHECK_RC(0, set_memlock(2 * PG));
+		CHECK_RC(0, CMAP(self->mem, 32, BASE));
+		become_limited(variant->uid, 2);
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		CHECK_RC(0, CMAP(self->mem, 2, 2 * BASE));
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 1, 3 * BASE));
+		/* Unmapped by one who is limited: must not underflow. */
+		CHECK_RC(0, CUNMAP(BASE, 32));
+		CHECK(memlock_used(self->fd, self->ioas) == 2 * PG);
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 1, 3 * BASE));
+		CHECK_RC(0, CUNMAP(2 * BASE, 2));
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/*
+ * Whoever unmaps, the one who mapped is credited, even after exec has given
+ * the process another address space, or after it has ended (CVE-2023-53171).
+ */
+TEST_F(memlock, credited_after_exit)
+{
+	long long own = proc_status_kb("VmLck");
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK_RC(0, CMAP(self->mem, 16, BASE));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(16 * PG, stat_read("pinned_bytes"));
+	OK(CUNMAP(BASE, 16));
+	EXPECT_EQ(0, stat_read("pinned_bytes"));
+	EXPECT_EQ(own, proc_status_kb("VmLck"));
+	/* The user has all of the limit again. */
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		CHECK_RC(0, CMAP(self->mem, 16, BASE));
+		CHECK_RC(0, CUNMAP(BASE, 16));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* A child shares the file and its mappings, not the parent's account. */
+TEST_F(memlock, fork_unmaps)
+{
+	pid_t pid, grandchild;
+
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK_RC(0, CMAP(self->mem, 16, BASE));
+		grandchild = fork();
+		if (!grandchild) {
+			CHECK_RC(0, CUNMAP(BASE, 16));
+			CHECK(proc_status_kb("VmLck") == 0);
+			_exit(0);
+		}
+		CHECK_RC(0, child_wait(grandchild));
+		CHECK(memlock_used(self->fd, self->ioas) == 0);
+		CHECK(proc_status_kb("VmLck") == 0);
+		CHECK_RC(0, CMAP(self->mem, 16, BASE));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* With "exec" as its argument this program is the other half of that test. */
+static int after_exec(int argc, char **argv)
+{
+	int fd, uid, mode;
+	uint32_t ioas;
+	uint8_t *mem;
+
+	CHECK(argc == 6);
+	fd = atoi(argv[2]);
+	ioas = atoi(argv[3]);
+	mode = atoi(argv[4]);
+	uid = atoi(argv[5]);
+	mem = mem_alloc(16 * PG, PG);
+	CHECK(mem != NULL);
+	CHECK(stat_read("pinned_bytes") == (long long)(16 * PG));
+	if (mode) {
+		/* Another address space: its account is empty. */
+		CHECK(memlock_used(fd, ioas) == 0);
+	} else {
+		CHECK(memlock_used(fd, ioas) == 16 * PG);
+		CHECK_RC(-ENOMEM, iommu_map_at(fd, ioas, mem, PG, RW,
+					       2 * BASE));
+	}
+	CHECK_RC(0, iommu_unmap(fd, ioas, BASE, 16 * PG));
+	CHECK(stat_read("pinned_bytes") == 0);
+	CHECK(memlock_used(fd, ioas) == 0);
+	CHECK(proc_status_kb("VmLck") == 0);
+	CHECK_RC(0, iommu_map_at(fd, ioas, mem, 16 * PG, RW, 2 * BASE));
+	CHECK_RC(-ENOMEM, iommu_map_at(fd, ioas, mem, PG, RW, 3 * BASE));
+	CHECK_RC(0, iommu_unmap(fd, ioas, 0, WHOLE));
+	CHECK(uid >= 0);
+	return 0;
+}
+
+TEST_F(memlock, exec_unmaps)
+{
+	char fd[16], ioas[16], mode[16], uid[16];
+	pid_t pid;
+
+	snprintf(fd, sizeof(fd), "%d", self->fd);
+	snprintf(ioas, sizeof(ioas), "%u", self->ioas);
+	snprintf(mode, sizeof(mode), "%d", variant->mode);
+	snprintf(uid, sizeof(uid), "%d", variant->uid);
+	pid = fork();
+	if (!pid) {
+		char *argv[] = { (char *)"dma", (char *)"exec", fd, ioas, mode,
+				 uid, NULL };
+		int self_exe = open("/proc/self/exe", O_RDONLY);
+
+		CHECK(self_exe >= 0);
+		/* Root's exec gives all capabilities back, unless asked not. */
+		CHECK(prctl(PR_SET_SECUREBITS, 1 /* NOROOT */, 0, 0, 0) == 0);
+		become_limited(variant->uid, 16);
+		CHECK(fcntl(self->fd, F_SETFD, 0) == 0);
+		CHECK_RC(0, CMAP(self->mem, 16, BASE));
+		fexecve(self_exe, argv, environ);
+		CHECK(!"exec");
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(0, stat_read("pinned_bytes"));
+}
+
+/* A vfork child maps in its parent's memory; threads share one account. */
+TEST_F(memlock, mlock_shares_the_limit)
+{
+	pid_t pid;
+
+	if (!variant->mode)
+		SKIP(return, "mlock counts per process: not shared with the user's");
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK(mlock(self->mem + 32 * PG, 8 * PG) == 0);
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 9, BASE));
+		CHECK_RC(0, CMAP(self->mem, 8, BASE));
+		CHECK(mlock(self->mem + 40 * PG, PG) == -1);
+		CHECK(munlock(self->mem + 32 * PG, 8 * PG) == 0);
+		CHECK_RC(0, CMAP(self->mem, 8, 2 * BASE));
+		CHECK_RC(-ENOMEM, CMAP(self->mem, 1, 3 * BASE));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* Two processes of one user share its limit; two address spaces do not. */
+TEST_F(memlock, two_processes)
+{
+	pid_t pid, other;
+
+	pid = fork();
+	if (!pid) {
+		become_limited(variant->uid, 16);
+		CHECK_RC(0, CMAP(self->mem, 10, BASE));
+		other = fork();
+		if (!other) {
+			int over = CMAP(self->mem, 7, 2 * BASE);
+
+			CHECK_RC(variant->mode ? 0 : -ENOMEM, over);
+			CHECK_RC(variant->mode ? -ENOMEM : 0,
+				 CMAP(self->mem, variant->mode ? 10 : 6,
+				      3 * BASE));
+			_exit(0);
+		}
+		CHECK_RC(0, child_wait(other));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(variant->mode ? 17 * PG : 16 * PG,
+		  stat_read("pinned_bytes"));
+}
+
+/* -- lifetimes of the files --------------------------------------------- */
+
+/* The device holds the context: closing /dev/iommu does not stop it. */
+TEST_F(dma, close_iommufd_first)
+{
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(1, stat_read("contexts"));
+	TEACH(121);
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 121));
+	OK(DETACH());
+	PINNED(0);
+}
+
+TEST_F(dma, close_device_first)
+{
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	PINNED(PG);
+	edu_close(&self->edu);
+	EXPECT_EQ(0, stat_read("devices"));
+	PINNED(0);
+	/* The mapping is still there; the IOAS is anybody's again. */
+	EXPECT_EQ(1, stat_read("areas"));
+	OK(edu_open(&self->edu, 0));
+	OK(edu_bind(&self->edu, self->fd));
+	OK(edu_start(&self->edu));
+	OK(ATTACH());
+	PINNED(PG);
+	TEACH(131);
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 131));
+}
+
+TEST_F(dma, device_id_gone_after_close)
+{
+	struct iommu_hw_info cmd;
+	uint32_t id = self->edu.dev_id;
+
+	edu_close(&self->edu);
+	FAILS(ENOENT, hw_info(self->fd, id, NULL, 0, &cmd));
+	FAILS(ENOENT, iommu_destroy(self->fd, id));
+}
+
+/* A second process has the same file open: the device lives until both end. */
+TEST_F(dma, close_with_child)
+{
+	pid_t pid;
+
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	pid = fork();
+	if (!pid) {
+		usleep(300000);
+		CHECK(stat_read("devices") == 1);
+		CHECK(stat_read("pinned_bytes") == (long long)PG);
+		_exit(0);
+	}
+	edu_close(&self->edu);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* The memory's process ends; the device still may not reach other memory. */
+TEST_F(dma, mapper_exits)
+{
+	uint8_t *page = mem_alloc(PG, PG);
+	pid_t pid;
+
+	ASSERT_NE(NULL, page);
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	pid = fork();
+	if (!pid) {
+		pattern_fill(page, PG, 141);
+		CHECK_RC(0, MAP(page, PG, RW, BASE + PG));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	PINNED(2 * PG);
+	OK(LOAD(BASE + PG, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 141));
+	EXPECT_TRUE(bytes_are(page, PG, 0x11));
+	OK(UNMAP(BASE + PG, PG));
+	PINNED(PG);
+}
+
+/* -- binding ------------------------------------------------------------ */
+
+TEST_F(dma, bind_bad)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.iommufd = self->fd,
+	};
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct edu edu;
+	uint8_t byte;
+	int null;
+
+	/* Bound already. */
+	FAILS(EINVAL, edu_bind(&self->edu, self->fd));
+	edu_close(&self->edu);
+	EXPECT_EQ(0, stat_read("devices"));
+
+	OK(edu_open(&edu, 0));
+	/* Silent before bind. */
+	FAILS(EINVAL, try_ioctl(edu.dev, VFIO_DEVICE_GET_INFO, &info));
+	FAILS(EINVAL, try_ioctl(edu.dev, VFIO_DEVICE_RESET, NULL));
+	FAILS(EINVAL, edu_attach(&edu, self->ioas));
+	FAILS(EINVAL, edu_detach(&edu));
+	EXPECT_EQ(-1, pread(edu.dev, &byte, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, pwrite(edu.dev, &byte, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PG, PROT_READ, MAP_SHARED, edu.dev,
+				   0));
+	EXPECT_EQ(EINVAL, errno);
+	/* Bad arguments. */
+	bind.iommufd = -1;
+	EXPECT_GT(0, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	bind.iommufd = 1000;
+	FAILS(EBADF, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bind.iommufd = null;
+	FAILS(EBADFD, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	bind.iommufd = edu.dev;
+	FAILS(EBADFD, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	bind.iommufd = self->fd;
+	bind.flags = 1;
+	FAILS(EINVAL, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	bind.flags = 0;
+	bind.argsz = sizeof(bind) - 1;
+	FAILS(EINVAL, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	FAILS(EFAULT, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, NULL));
+	EXPECT_EQ(0, stat_read("devices"));
+	EXPECT_EQ(1, stat_read("contexts"));
+	bind.argsz = sizeof(bind);
+	OK(try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	EXPECT_NE(0, bind.out_devid);
+	OK(try_ioctl(edu.dev, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_PCI);
+	close(null);
+	edu_close(&edu);
+	/* Where the ID cannot be written, nothing is bound. */
+	OK(edu_open(&edu, 0));
+	ASSERT_EQ(0, mprotect(self->mem, PG, PROT_READ | PROT_WRITE));
+	memcpy(self->mem, &bind, sizeof(bind));
+	ASSERT_EQ(0, mprotect(self->mem, PG, PROT_READ));
+	FAILS(EFAULT, try_ioctl(edu.dev, VFIO_DEVICE_BIND_IOMMUFD, self->mem));
+	EXPECT_EQ(0, stat_read("devices"));
+	OK(edu_bind(&edu, self->fd));
+	edu_close(&edu);
+}
+
+/* One owner at a time, and the next one after that. */
+TEST_F(dma, second_opener)
+{
+	struct edu edu;
+	int fd;
+
+	fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	if (!edu_open(&edu, 0)) {
+		FAILS(EINVAL, edu_bind(&edu, fd));
+		FAILS(EINVAL, edu_bind(&edu, self->fd));
+	}
+	edu_close(&self->edu);
+	OK(edu_bind(&edu, fd));
+	EXPECT_EQ(1, stat_read("devices"));
+	edu_close(&edu);
+	close(fd);
+}
+
+TEST_F(dma, rebind_many)
+{
+	int i;
+
+	edu_close(&self->edu);
+	for (i = 0; i < 20; i++) {
+		OK(edu_open(&self->edu, 0));
+		OK(edu_bind(&self->edu, self->fd));
+		if (i & 1)
+			OK(ATTACH());
+		EXPECT_EQ(1, stat_read("devices"));
+		edu_close(&self->edu);
+		EXPECT_EQ(0, stat_read("devices"));
+	}
+}
+
+/* A file that was only opened leaves nothing (CVE-2023-54174). */
+TEST_F(dma, open_without_bind)
+{
+	struct edu edu;
+	int i;
+
+	edu_close(&self->edu);
+	for (i = 0; i < 20; i++) {
+		OK(edu_open(&edu, 0));
+		edu_close(&edu);
+	}
+	EXPECT_EQ(0, stat_read("devices"));
+}
+
+/* -- two devices -------------------------------------------------------- */
+
+TEST_F(dma, two_devices)
+{
+	struct edu two;
+	char bdf[32];
+	uint8_t *p = self->mem + 4 * PG;
+
+	if (edu_find(1, bdf, sizeof(bdf)))
+		SKIP(return, "only one edu device (--qemu '-device edu' adds one)");
+	OK(edu_open(&two, 1));
+	OK(edu_bind(&two, self->fd));
+	OK(edu_start(&two));
+	EXPECT_EQ(2, stat_read("devices"));
+	OK(MAP(self->mem, 16 * PG, RW, BASE));
+	OK(ATTACH());
+	OK(edu_attach(&two, self->ioas));
+	PINNED(16 * PG);
+	TEACH(151);
+	OK(STORE(BASE + 4 * PG, PG));
+	EXPECT_TRUE(pattern_is(p, PG, 151));
+	OK(edu_load(&two, BASE + 4 * PG, PG));
+	OK(edu_store(&two, BASE + 5 * PG, PG));
+	EXPECT_TRUE(pattern_is(p + PG, PG, 151));
+	/* The one leaves; the other goes on. */
+	OK(DETACH());
+	PINNED(16 * PG);
+	OK(edu_store(&two, BASE + 6 * PG, PG));
+	EXPECT_TRUE(pattern_is(p + 2 * PG, PG, 151));
+	memset(p, 0, PG);
+	OK(STORE(BASE + 4 * PG, PG));
+	EXPECT_TRUE(bytes_are(p, PG, 0));
+	edu_close(&two);
+	PINNED(0);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "exec"))
+		return after_exec(argc, argv);
+	return test_harness_run(argc, argv);
+}

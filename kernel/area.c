@@ -513,6 +513,7 @@ static int granule_collect(struct granule_ioas *ioas, struct iova_range range,
 	struct granule_area *area, *copy, **tail = &p->areas;
 	u64 at = range.start;
 	u32 n = 0, room = 1;
+	int rc = 0;
 
 	/* The first length is the caller's variable; more need an array. */
 	lockdep_assert_held(&ioas->lock);
@@ -522,11 +523,11 @@ static int granule_collect(struct granule_ioas *ioas, struct iova_range range,
 		u64 last = min(area->node.iova.last, range.last);
 		u64 skip = at - area->node.iova.start;
 
-		if ((prot & IOMMU_WRITE) && !area->pages->writable)
-			return granule_fail(why, -EPERM, READ_ONLY,
-					    .out_addr = at,
-					    .out_start = area->node.iova.start,
-					    .out_last = area->node.iova.last);
+		if ((prot & IOMMU_WRITE) && !area->pages->writable && !rc)
+			rc = granule_fail(why, -EPERM, READ_ONLY,
+					  .out_addr = at,
+					  .out_start = area->node.iova.start,
+					  .out_last = area->node.iova.last);
 		if (n == room) {
 			u64 *more = kvmalloc_array(room * 2, sizeof(*more),
 						   GFP_KERNEL_ACCOUNT);
@@ -547,7 +548,7 @@ static int granule_collect(struct granule_ioas *ioas, struct iova_range range,
 		tail = &copy->next;
 		p->lengths[n++] = last - at + 1;
 		if (last == range.last)
-			return 0;
+			return rc;
 		at = last + 1;
 		area = granule_area_next(area, range.last);
 		if (fatal_signal_pending(current))

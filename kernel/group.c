@@ -30,7 +30,8 @@ static int granule_group_measure(struct granule_group *group,
 					 granule_domain_alloc(dev);
 	if (IS_ERR(domain))
 		return granule_fail(why, PTR_ERR(domain), ERRNO);
-	group->pgsizes = granule_pgsizes(dev, domain->pgsize_bitmap);
+	group->pgsizes = granule_pgsizes(dev, domain->pgsize_bitmap,
+					 domain->geometry.aperture_end);
 	group->aperture.start = domain->geometry.aperture_start;
 	group->aperture.last =
 		granule_aperture_last(dev, domain->geometry.aperture_end);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What IOMMU hardware says of itself, and what only newer kernels tell: the
- * width that a device's IOMMU really translates, and enforced snooping.
+ * What IOMMU hardware says of itself, also where the kernel does not tell: the
+ * width that a device's IOMMU really translates, its page sizes, and enforced
+ * snooping.
  *
- * Kernels that allocate a domain for a bus know none of that before an attach.
- * For Intel VT-d the registers are public in sysfs, and the attribute that
- * shows them there shows them here as well.
+ * The drivers of these kernels allocate a domain without a device, which knows
+ * none of that before an attach. For Intel VT-d the registers are public in
+ * sysfs, and the attribute that shows them there shows them here as well.
  */
 #ifndef COMPAT_HWINFO_H
 #define COMPAT_HWINFO_H
@@ -107,47 +108,61 @@ static inline bool granule_device_enforces_snoop(struct device *dev)
 #endif
 }
 
+/*
+ * A first-stage table is as wide as the CPU's, of which the upper half is not
+ * addressable, so the driver announces one bit less than the 57 it otherwise
+ * starts from.
+ */
+static inline bool granule_vtd_first_stage(u64 aperture_last)
+{
+	return fls64(aperture_last) == 56;
+}
+
 /**
  * granule_pgsizes - the page sizes of the device's IOMMU
  * @bitmap: those that an unattached domain claims
+ * @last: the last IOVA that it claims
+ *
+ * VT-d's driver adds large pages only when a device is attached.
  */
-static inline u64 granule_pgsizes(struct device *dev, u64 bitmap)
+static inline u64 granule_pgsizes(struct device *dev, u64 bitmap, u64 last)
 {
-#ifndef HAVE_IOMMU_PAGING_DOMAIN_ALLOC
 	u64 cap, ecap;
 
-	/* A bus-wide domain claims no large pages: SLLPS, bits 34 and 35. */
-	if (!granule_vtd_registers(dev, &cap, &ecap))
-		bitmap |= (cap & BIT_ULL(34) ? SZ_2M : 0) |
-			  (cap & BIT_ULL(35) ? SZ_1G : 0);
-#endif
-	return bitmap;
+	if (granule_vtd_registers(dev, &cap, &ecap))
+		return bitmap;
+	/* FL1GP is bit 56; SLLPS are bits 34 (2M) and 35 (1G). */
+	if (granule_vtd_first_stage(last))
+		return bitmap | SZ_2M | (cap & BIT_ULL(56) ? SZ_1G : 0);
+	return bitmap | (cap & BIT_ULL(34) ? SZ_2M : 0) |
+	       (cap & BIT_ULL(35) ? SZ_1G : 0);
 }
 
 /**
  * granule_aperture_last - the last IOVA that the device's IOMMU translates
  * @last: what an unattached domain claims
+ *
+ * VT-d's driver claims 57 bits until a device is attached, and afterwards as
+ * well, but then refuses to map what the hardware cannot translate.
  */
 static inline u64 granule_aperture_last(struct device *dev, u64 last)
 {
-#ifndef HAVE_IOMMU_PAGING_DOMAIN_ALLOC
-	u64 cap, ecap, mgaw, sagaw;
+	u64 cap, ecap, width, sagaw;
 
+	if (granule_vtd_registers(dev, &cap, &ecap))
+		return last;
 	/*
-	 * A bus-wide domain claims 57 bits. The IOMMU has the largest page
-	 * table of its SAGAW field (bits 8-12: 39, 48, 57 bits from bit 1 on),
-	 * and no more than MGAW (bits 16-21, less one) bits are addresses.
+	 * The hardware has the largest page table of its SAGAW field (bits
+	 * 8-12: 39, 48, 57 bits from bit 1 on), and no more than MGAW (bits
+	 * 16-21, less one) bits are addresses.
 	 */
-	if (!granule_vtd_registers(dev, &cap, &ecap)) {
-		mgaw = (cap >> 16 & 0x3f) + 1;
-		sagaw = cap >> 8 & 0xe;
-		if (sagaw)
-			mgaw = min(mgaw, 30 + 9 * (u64)__fls(sagaw));
-		if (mgaw < 64)
-			last = min(last, BIT_ULL(mgaw) - 1);
-	}
-#endif
-	return last;
+	width = (cap >> 16 & 0x3f) + 1;
+	sagaw = cap >> 8 & 0xe;
+	if (sagaw)
+		width = min(width, 30 + 9 * (u64)__fls(sagaw));
+	if (granule_vtd_first_stage(last))
+		width--;
+	return width < 64 ? min(last, BIT_ULL(width) - 1) : last;
 }
 
 #endif

@@ -237,7 +237,7 @@ struct iommu_device_cap_pt_vtd {
  *	mapped more than once is counted in each
  * @area_quota: out: largest number of mappings, 2^64-1 when not limited
  * @memlock_limit: out: the caller's RLIMIT_MEMLOCK in bytes, 2^64-1 when not
- *	limited
+ *	limited; CAP_IPC_LOCK lifts the limit
  * @memlock_used: out: bytes counted against it in the file's RLIMIT_MODE
  */
 struct iommu_ioas_info {

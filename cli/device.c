@@ -236,7 +236,7 @@ static const struct option_spec bind_specs[] = {
 	{ OPT_DRIVER, "driver", "NAME", WORD_TEXT, NULL,
 	  "VFIO driver to use (default vfio-pci)" },
 	{ OPT_GROUP, "group", NULL, WORD_TEXT, NULL,
-	  "bind all of the IOMMU group but its bridges" },
+	  "bind all of the IOMMU group, but no idle bridges" },
 	{ 0 },
 };
 
@@ -259,7 +259,8 @@ static int bind_option(struct cli *cli, int id, char **value)
 /* Load the driver's module; whether that worked is seen in sysfs. */
 static void load_module(const char *name)
 {
-	const char *argv[] = { "modprobe", "--", name, NULL };
+	const char *argv[] = { "modprobe", "--quiet", "--", name,
+			       NULL };
 	int status;
 	pid_t pid;
 
@@ -301,8 +302,9 @@ static void add_group(struct cli *cli, struct names *names, long id)
 	if (id < 0 || iommu_sys_group_get(cli->sys, id, &group))
 		return;
 	for (i = 0; i < group->nr_devices; i++) {
-		/* Class 06 is bridges; their driver does no DMA of its own. */
-		if (group->devices[i]->class >> 16 != 0x06)
+		/* A bridge (class 06) stays unless its driver is in the way. */
+		if (group->devices[i]->class >> 16 != 0x06 ||
+		    iommu_sys_device_blocks(group->devices[i]))
 			add_name(names, group->devices[i]->name);
 	}
 	iommu_sys_group_free(group);

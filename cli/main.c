@@ -110,13 +110,14 @@ static const struct option_spec *find_option(const struct verb *v,
 	return NULL;
 }
 
+/* Is @value one of the words of @choices? */
 static bool is_choice(const char *choices, const char *value)
 {
-	size_t len = strlen(value);
-	const char *p;
+	size_t len;
 
-	for (p = choices; len && (p = strstr(p, value)); p += len) {
-		if ((p == choices || p[-1] == ' ') && (!p[len] || p[len] == ' '))
+	for (; *choices; choices += len + (choices[len] == ' ')) {
+		len = strcspn(choices, " ");
+		if (strlen(value) == len && !memcmp(choices, value, len))
 			return true;
 	}
 	return false;

@@ -526,6 +526,7 @@ static int wait_command(pid_t pid, const sigset_t *set)
 static int hold(struct cli *cli, const struct live *live, __u32 ioas)
 {
 	sigset_t set, before;
+	struct sigaction hup;
 	int sig, rc;
 	pid_t pid;
 
@@ -536,8 +537,12 @@ static int hold(struct cli *cli, const struct live *live, __u32 ioas)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
+	/* Under nohup(1), SIGHUP is to be ignored. */
+	if (sigaction(SIGHUP, NULL, &hup) || hup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
+	/* Inherited from the parent it may be ignored, and never come. */
+	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &set, &before);
 	rc = output(cli, cli->target, ioas);
 	if (rc)

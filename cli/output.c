@@ -150,6 +150,20 @@ char *size_text(__u64 size)
 			  text_of("%" PRIu64 "%c", (uint64_t)size, units[unit]);
 }
 
+/* For people: exact where that is short, else rounded and marked so. */
+static char *short_size(__u64 size)
+{
+	static const char units[] = "BKMGTPE";
+	double v = size;
+	int unit = 0;
+
+	if (!size || size >> __builtin_ctzll(size) / 10 * 10 < 10240)
+		return size_text(size);
+	for (; v >= 1024; v /= 1024)
+		unit++;
+	return text_of("~%.1f%c", v, units[unit]);
+}
+
 char *get_size(struct json_object *obj, const char *key)
 {
 	return get(obj, key) ? size_text(get_number(obj, key)) : text_of("-");
@@ -252,7 +266,8 @@ char *cell_last(struct json_object *row)
 char *cell_size(struct json_object *row)
 {
 	/* Only the whole 64-bit space has no number. */
-	return get(row, "size") ? get_size(row, "size") : text_of("16E");
+	return get(row, "size") ? short_size(get_number(row, "size")) :
+				  text_of("16E");
 }
 
 char *cell_access(struct json_object *row)

@@ -314,6 +314,12 @@ int iommu_device_unbind(struct iommu_sys *sys, const char *name,
 	rc = sys_write(sys, dev->name, "/sys/bus/pci/drivers_probe");
 	if (rc)
 		write_failed(why, dev->name, "probing for a driver", rc);
+	else if (driven_by(sys, dev->name, dev->driver))
+		rc = fail(why, -EIO,
+			  "%s took %s again, without being told to by "
+			  "driver_override; remove the ID from it "
+			  "(" PCI_DRIVERS "/%s/remove_id)", dev->driver,
+			  dev->name, dev->driver);
 out:
 	iommu_sys_device_free(dev);
 	return rc;

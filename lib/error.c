@@ -20,7 +20,7 @@
  *  {limit} {usage} {need} as sizes    {limit.n} {usage.n} {need.n} as numbers
  *  {object} {cmd} {errno} {cap}       {resv}     a reserved region's reason
  *  {down}   {addr} rounded down to {limit}       {total} usage + need
- *  {kib}    {total} in KiB, rounded up
+ *  {kib}    {total} in KiB, rounded up         {bounds} {need} to {limit}
  *  {ranges} ", see 'iommuctl ranges DEVICE'" where a device is given
  */
 struct sentence {
@@ -42,9 +42,10 @@ static const struct sentence sentences[] = {
 		"the kernel gave no further reason, see its log" },
 	[IOMMU_REASON_ARG_SIZE] = {
 		IOMMU_ERROR_OTHER,
-		"the argument of {cmd} has a wrong size, this kernel module "
-		"takes {need.n} to {limit.n} bytes",
-		"use a program and a module of the same version" },
+		"the argument of {cmd} has a wrong size or number of elements, "
+		"{usage.n} where this kernel module wants {bounds}",
+		"use a program and a module of the same version, or give room "
+		"for all" },
 	[IOMMU_REASON_ARG_FLAGS] = {
 		IOMMU_ERROR_OTHER,
 		"{cmd} was given a flag or a reserved field that this kernel "
@@ -423,6 +424,18 @@ static void put_cap(struct out *o, __u32 cap)
 	put(o, "capability %u", cap);
 }
 
+/* A bound that the kernel leaves 0 does not count. */
+static void put_bounds(struct out *o, const struct iommu_last_error *e)
+{
+	if (e->out_need && e->out_limit)
+		put(o, "%" PRIu64 " to %" PRIu64, (uint64_t)e->out_need,
+		    (uint64_t)e->out_limit);
+	else if (e->out_limit)
+		put(o, "at most %" PRIu64, (uint64_t)e->out_limit);
+	else
+		put(o, "at least %" PRIu64, (uint64_t)e->out_need);
+}
+
 /* Words that are one of the structure's 64-bit fields. */
 static const struct {
 	const char *word;
@@ -477,6 +490,8 @@ static void put_word(struct out *o, const char *word, size_t len,
 	else if (is(word, len, "down"))
 		put_hex(o, e->out_limit ? e->out_addr & -e->out_limit :
 					  e->out_addr);
+	else if (is(word, len, "bounds"))
+		put_bounds(o, e);
 	else if (is(word, len, "total"))
 		put_size(o, total);
 	else if (is(word, len, "kib"))

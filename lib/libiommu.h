@@ -332,7 +332,8 @@ int iommu_device_bind(struct iommu_sys *sys, const char *const *names,
  * none. Refused while a process has the device's VFIO file or its group open,
  * because the kernel would wait for that process.
  *
- * Return: 0; -ENODEV; -EBUSY; -EINVAL not bound to a VFIO driver; -EACCES.
+ * Return: 0; -ENODEV; -EBUSY; -EINVAL not bound to a VFIO driver; -EACCES;
+ * -EIO the driver took it again.
  */
 int iommu_device_unbind(struct iommu_sys *sys, const char *name,
 			struct iommu_why *why);

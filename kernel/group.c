@@ -259,15 +259,40 @@ static int granule_hwpt_setup_msi(struct granule_hwpt *hwpt, phys_addr_t base)
 	return rc;
 }
 
+/*
+ * Attaching can change a page table under those who map into it: VT-d's
+ * driver fits its depth to the device's IOMMU there, and frees what it takes
+ * off, without a lock. So attaching and detaching exclude mapping and
+ * unmapping.
+ */
 static int granule_domain_attach(struct granule_group *group,
-				 struct granule_hwpt *hwpt, phys_addr_t sw_msi,
-				 struct iommu_last_error *why)
+				 struct granule_hwpt *hwpt)
+{
+	int rc;
+
+	down_write(&hwpt->ioas->domains_rwsem);
+	rc = iommu_attach_group(hwpt->domain, group->iommu);
+	up_write(&hwpt->ioas->domains_rwsem);
+	return rc;
+}
+
+static void granule_domain_detach(struct granule_group *group,
+				  struct granule_hwpt *hwpt)
+{
+	down_write(&hwpt->ioas->domains_rwsem);
+	iommu_detach_group(hwpt->domain, group->iommu);
+	up_write(&hwpt->ioas->domains_rwsem);
+}
+
+static int granule_group_enter(struct granule_group *group,
+			       struct granule_hwpt *hwpt, phys_addr_t sw_msi,
+			       struct iommu_last_error *why)
 {
 	int rc = granule_should_fail() ? -ENOMEM :
 					 granule_hwpt_setup_msi(hwpt, sw_msi);
 
 	if (!rc)
-		rc = iommu_attach_group(hwpt->domain, group->iommu);
+		rc = granule_domain_attach(group, hwpt);
 	if (rc == -EINVAL)
 		return granule_fail(why, rc, INCOMPATIBLE,
 				    .out_object_id = hwpt->obj.id);
@@ -291,7 +316,7 @@ int granule_group_attach(struct granule_group *group, struct granule_hwpt *hwpt,
 	rc = granule_group_reserve(group, hwpt->ioas, &sw_msi, why);
 	if (rc)
 		return rc;
-	rc = granule_domain_attach(group, hwpt, sw_msi, why);
+	rc = granule_group_enter(group, hwpt, sw_msi, why);
 	if (rc)
 		goto err_unreserve;
 	rc = granule_hwpt_link(hwpt, why);
@@ -302,7 +327,7 @@ int granule_group_attach(struct granule_group *group, struct granule_hwpt *hwpt,
 	return 0;
 
 err_detach:
-	iommu_detach_group(hwpt->domain, group->iommu);
+	granule_domain_detach(group, hwpt);
 err_unreserve:
 	granule_group_unreserve(group, hwpt->ioas);
 	return rc;
@@ -329,10 +354,10 @@ int granule_group_replace(struct granule_group *group,
 		if (rc)
 			return rc;
 	}
-	iommu_detach_group(old->domain, group->iommu);
-	rc = granule_domain_attach(group, hwpt, sw_msi, why);
+	granule_domain_detach(group, old);
+	rc = granule_group_enter(group, hwpt, sw_msi, why);
 	if (rc) {
-		if (iommu_attach_group(old->domain, group->iommu))
+		if (granule_domain_attach(group, old))
 			pr_warn("granule: group %d: neither the new nor the old page table could be attached; its DMA stays blocked until it is detached\n",
 				iommu_group_id(group->iommu));
 		if (!same_ioas)
@@ -353,7 +378,7 @@ void granule_group_detach(struct granule_group *group)
 	struct granule_hwpt *hwpt = group->hwpt;
 
 	lockdep_assert_held(&group->lock);
-	iommu_detach_group(hwpt->domain, group->iommu);
+	granule_domain_detach(group, hwpt);
 	group->hwpt = NULL;
 	granule_group_unreserve(group, hwpt->ioas);
 	granule_object_put(group->ctx, &hwpt->obj);

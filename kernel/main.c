@@ -185,16 +185,14 @@ static long granule_ioctl(struct file *file, unsigned int cmd,
 	union granule_arg buf;
 	int rc;
 
-	if (!op)
-		return -ENOTTY;
 	call.ctx = ctx;
 	call.uarg = (void __user *)arg;
 	call.arg = &buf;
 	call.why.out_reason = IOMMU_REASON_NONE;
-	rc = granule_call_load(&call, op);
+	rc = op ? granule_call_load(&call, op) : -ENOTTY;
 	if (!rc)
 		rc = op->fn(&call);
-	if (rc && op->fn != granule_error_get)
+	if (rc && cmd != IOMMU_GET_LAST_ERROR)
 		granule_error_record(ctx, cmd, rc, &call.why);
 	return rc;
 }

@@ -235,7 +235,7 @@ struct granule_ioas {
 
 	/*
 	 * For reading: mapping and unmapping. For writing: adding and removing
-	 * HWPTs and reserved regions.
+	 * HWPTs and reserved regions, and attaching groups to HWPTs.
 	 */
 	struct rw_semaphore domains_rwsem;
 	struct list_head hwpts;

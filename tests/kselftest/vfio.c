@@ -904,7 +904,8 @@ TEST_F_TIMEOUT(reset, with_registers_mapped, 120)
 
 	OK(reset_info(self->edu.dev, sizeof(info), &info));
 	if (!(info.i.flags & VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED)) {
-		FAILS(EINVAL, hot_reset(self->edu.dev, 12, 0, 0));
+		/* Not FAILS: a skip would cover up what that reports */
+		ASSERT_EQ(-EINVAL, hot_reset(self->edu.dev, 12, 0, 0));
 		SKIP(return, "the bus has a device that is not ours: refused");
 	}
 	OK(edu_attach(&self->edu, self->ioas));

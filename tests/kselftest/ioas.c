@@ -792,24 +792,33 @@ TEST_F(ioas, info)
 
 TEST_F(ioas, info_memlock)
 {
-	struct rlimit lim;
+	struct rlimit lim = { 12345678, 23456789 };
 	struct ioas_info info;
+	pid_t pid;
 
-	ASSERT_EQ(0, getrlimit(RLIMIT_MEMLOCK, &lim));
-	OK(iommu_ioas_info(self->fd, self->id, &info));
-	EXPECT_EQ(lim.rlim_cur == RLIM_INFINITY ? UINT64_MAX : lim.rlim_cur,
-		  info.i.memlock_limit);
-	lim.rlim_cur = 12345678;
-	if (lim.rlim_max < lim.rlim_cur)
-		lim.rlim_max = lim.rlim_cur;
-	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &lim));
-	OK(iommu_ioas_info(self->fd, self->id, &info));
-	EXPECT_EQ(12345678, info.i.memlock_limit);
-	lim.rlim_cur = RLIM_INFINITY;
-	lim.rlim_max = RLIM_INFINITY;
+	/* The limit does not bind who has CAP_IPC_LOCK. */
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &lim));
 	OK(iommu_ioas_info(self->fd, self->id, &info));
 	EXPECT_EQ(UINT64_MAX, info.i.memlock_limit);
+	pid = fork();
+	if (!pid) {
+		CHECK_RC(0, drop_memlock_caps());
+		CHECK_RC(0, iommu_ioas_info(self->fd, self->id, &info));
+		CHECK(info.i.memlock_limit == 12345678);
+		CHECK(info.i.memlock_used == 0);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	lim.rlim_cur = lim.rlim_max = RLIM_INFINITY;
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &lim));
+	pid = fork();
+	if (!pid) {
+		CHECK_RC(0, drop_memlock_caps());
+		CHECK_RC(0, iommu_ioas_info(self->fd, self->id, &info));
+		CHECK(info.i.memlock_limit == UINT64_MAX);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
 }
 
 TEST_F(ioas, list_pages)

@@ -168,15 +168,11 @@ static int granule_load_allowed(struct granule_call *call,
 				    .out_addr = arg->allowed_iovas);
 	sort(r, arg->num_iovas, sizeof(*r), granule_range_cmp, NULL);
 	for (i = 0; i < arg->num_iovas; i++) {
-		if (r[i].start >= r[i].last)
-			return granule_fail(&call->why, -EINVAL, ERRNO,
+		if (r[i].start >= r[i].last ||
+		    (i && r[i].start <= r[i - 1].last))
+			return granule_fail(&call->why, -EINVAL, BAD_RANGE,
 					    .out_start = r[i].start,
 					    .out_last = r[i].last);
-		if (i && r[i].start <= r[i - 1].last)
-			return granule_fail(&call->why, -EINVAL, OVERLAP,
-					    .out_addr = r[i].start,
-					    .out_start = r[i - 1].start,
-					    .out_last = r[i - 1].last);
 	}
 	return 0;
 }

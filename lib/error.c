@@ -29,7 +29,7 @@ struct sentence {
 	const char *remedy;
 };
 
-#define REASON_LAST IOMMU_REASON_BAD_POINTER
+#define REASON_LAST IOMMU_REASON_BAD_RANGE
 
 static const struct sentence sentences[] = {
 	[IOMMU_REASON_NONE] = {
@@ -195,6 +195,11 @@ static const struct sentence sentences[] = {
 		"the argument of {cmd} points to memory that cannot be read "
 		"or written",
 		"pass a valid pointer" },
+	[IOMMU_REASON_BAD_RANGE] = {
+		IOMMU_ERROR_OTHER,
+		"the range {start}-{last} of the list is empty, reversed, or "
+		"overlaps another one",
+		"pass disjoint ranges, each with start below last" },
 };
 
 /* Sentences that depend on out_detail too; looked up first. */
@@ -276,6 +281,7 @@ static const struct sentence *find(__u32 reason, __u32 detail)
 	case IOMMU_REASON_GROUP_ATTACHED:
 	case IOMMU_REASON_AREA_MISALIGNED:
 	case IOMMU_REASON_BAD_POINTER:
+	case IOMMU_REASON_BAD_RANGE:
 		return &sentences[reason];
 	}
 	/* A newer kernel's. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-only */
 /*
  * Ranges of IOVAs, both ends inclusive, so that the whole 64-bit space is a
  * range like any other and nothing overflows.

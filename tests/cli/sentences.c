@@ -12,7 +12,7 @@
 
 #include "libiommu.h"
 
-#define LAST_REASON IOMMU_REASON_BAD_POINTER
+#define LAST_REASON IOMMU_REASON_BAD_RANGE
 
 static int nr, bad;
 

@@ -348,8 +348,8 @@ struct iommu_ioas_list_areas {
  * enum iommu_reason - why an ioctl failed
  * @IOMMU_REASON_NONE: no ioctl of this thread on this file failed
  * @IOMMU_REASON_ERRNO: nothing more to say than the errno
- * @IOMMU_REASON_ARG_SIZE: the argument's size is wrong; need: least, limit:
- *	most
+ * @IOMMU_REASON_ARG_SIZE: a size is wrong; usage: what was given, need: least,
+ *	limit: most
  * @IOMMU_REASON_ARG_FLAGS: unknown flag, or reserved field not zero
  * @IOMMU_REASON_NO_OBJECT: no object object_id
  * @IOMMU_REASON_WRONG_TYPE: object_id is of another type
@@ -391,6 +391,8 @@ struct iommu_ioas_list_areas {
  * @IOMMU_REASON_AREA_MISALIGNED: the mapping start..last is not aligned to
  *	limit, which the device needs
  * @IOMMU_REASON_BAD_POINTER: a user pointer of the argument is bad
+ * @IOMMU_REASON_BAD_RANGE: the range start..last of a list is empty, reversed,
+ *	or overlaps the one before it in ascending order
  */
 enum iommu_reason {
 	IOMMU_REASON_NONE = 0,
@@ -426,6 +428,7 @@ enum iommu_reason {
 	IOMMU_REASON_GROUP_ATTACHED = 30,
 	IOMMU_REASON_AREA_MISALIGNED = 31,
 	IOMMU_REASON_BAD_POINTER = 32,
+	IOMMU_REASON_BAD_RANGE = 33,
 };
 
 /**

@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rules about the tree that a machine can check. Prints TAP."""
+
+import os
+import re
+import subprocess
+import sys
+
+TOP, SOURCE = sys.argv[1], sys.argv[2]
+failed = count = 0
+
+
+def ok(good, what, details=()):
+    global failed, count
+    count += 1
+    failed += not good
+    print("%s %d - %s" % ("ok" if good else "not ok", count, what))
+    for line in list(details)[:20]:
+        print("# " + line)
+
+
+def files(*suffixes, under=""):
+    out = subprocess.run(["git", "-C", TOP, "ls-files", "-co",
+                          "--exclude-standard", "--", under or "."],
+                         capture_output=True, text=True, check=True).stdout
+    return [f for f in out.splitlines()
+            if f.endswith(suffixes) and os.path.isfile(TOP + "/" + f)]
+
+
+def text(name):
+    with open(TOP + "/" + name, encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def lines_with(pattern, names):
+    return ["%s:%d: %s" % (name, nr, line.strip())
+            for name in names
+            for nr, line in enumerate(text(name).splitlines(), 1)
+            if re.search(pattern, line)]
+
+
+def everything_in(what, words, name):
+    body = text(name)
+    missing = [w for w in words if not re.search(r"\b%s\b" % w, body)]
+    ok(not missing, "%s: each in %s" % (what, name), missing)
+
+
+def main():
+    ours = text("uapi/granule/iommu.h")
+    uapi = text("uapi/granule/iommufd.h") + ours
+    ioctls = re.findall(r"#define (IOMMU_\w+)\s*\\?\s*_IO\(", uapi)
+    reasons = [r for r in re.findall(r"^\t(IOMMU_REASON_\w+) = ", ours, re.M)
+               if not r.startswith("IOMMU_REASON_FIELD")]
+    caps = re.findall(r"^\t(IOMMU_(?:DEVICE|IOAS)_CAP_\w+) = ", ours, re.M)
+    options = re.findall(r"^\t(IOMMU_OPTION_(?!OP_)\w+) = ", uapi, re.M)
+
+    ok(len(ioctls) == 14, "14 ioctls in uapi/ (adapt this count with them)",
+       ioctls)
+    for name in ("kernel/main.c", "tests/kselftest/cmd.c", "lib/uapi.c",
+                 "docs/uapi.md"):
+        everything_in("ioctls", ioctls, name)
+    everything_in("reasons", reasons, "docs/uapi.md")
+    everything_in("reasons", reasons, "lib/error.c")
+    everything_in("capabilities", caps, "docs/uapi.md")
+    everything_in("capabilities", caps, "kernel/info.c")
+    everything_in("options", options, "kernel/option.c")
+    kernel = "".join(text(f) for f in files(".c", under="kernel"))
+    unused = [r for r in reasons if r != "IOMMU_REASON_NONE" and
+              not re.search(r"\b%s\b" % r[len("IOMMU_REASON_"):], kernel)]
+    ok(not unused, "reasons: each is given by the kernel", unused)
+
+    code = files(".c", ".h", under="kernel")
+    core = [f for f in code if "/compat/" not in f]
+    ok(not (bad := lines_with(r"\bHAVE_[A-Z]", core)),
+       "differences between kernels are in kernel/compat/ only", bad)
+    ok(not (bad := lines_with(r"LINUX_VERSION_CODE|KERNEL_VERSION", code)),
+       "no test of kernel versions", bad)
+    sources = files(".c", ".h")
+    ok(not (bad := lines_with(r"\b(TODO|FIXME|XXX)\b", sources)),
+       "nothing left to do in the code", bad)
+    ok(not (bad := [f for f in sources + files(".py", ".sh", "meson.build")
+                    if os.path.getsize(TOP + "/" + f) and
+                    "SPDX-License-Identifier" not in text(f)[:200]]),
+       "each file names its licence", bad)
+    ok(not (bad := ["%s: %d lines" % (f, len(text(f).splitlines()))
+                    for f in sources
+                    if f.startswith(("kernel", "lib", "cli", "uapi")) and
+                    len(text(f).splitlines()) > 800]),
+       "no file over 800 lines", bad)
+    script = SOURCE + "/scripts/checkpatch.pl"
+    run = subprocess.run(
+        ["perl", script, "--no-tree", "--terse", "--no-summary", "--strict",
+         "--ignore=LONG_LINE,FILE_PATH_CHANGES,CAMELCASE,MACRO_ARG_REUSE,"
+         "AVOID_EXTERNS,UNNECESSARY_ELSE,NEW_TYPEDEFS,SPDX_LICENSE_TAG,"
+         "MULTIPLE_ASSIGNMENTS,MSLEEP,COMPLEX_MACRO,UNCOMMENTED_DEFINITION,"
+         "LINE_SPACING,OPEN_ENDED_LINE,MACRO_ARG_PRECEDENCE,MACRO_ARG_UNUSED,"
+         "PREFER_KERNEL_TYPES,ENOSYS,BIT_MACRO,PREFER_FALLTHROUGH,"
+         "DEEP_INDENTATION,RETURN_VOID,BRACES,PREFER_DEFINED_ATTRIBUTE_MACRO",
+         "-f"] + [TOP + "/" + f for f in code],
+        capture_output=True, text=True)
+    bad = [line.replace(TOP + "/", "") for line in run.stdout.splitlines()
+           if "ERROR" in line or "WARNING" in line]
+    ok(not bad, "checkpatch on kernel/", bad)
+    print("1..%d" % count)
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -353,6 +353,9 @@ static void become_command(char **config, char **argv, char **env,
 {
 	const char *cwd = list_value(config, "cwd");
 	const char *path = list_value(env, "PATH");
+	const char *lines = list_value(config, "lines");
+	const char *columns = list_value(config, "columns");
+	struct winsize size = { 0 };
 	sigset_t none;
 	int in;
 
@@ -362,6 +365,9 @@ static void become_command(char **config, char **argv, char **env,
 	in = open(tty ?: "/dev/null", O_RDWR);
 	if (tty) {
 		ioctl(in, TIOCSCTTY, 1);
+		size.ws_row = atoi(lines ?: "24");
+		size.ws_col = atoi(columns ?: "80");
+		ioctl(in, TIOCSWINSZ, &size);
 		out = err = in;
 	}
 	dup2(in, STDIN_FILENO);

@@ -46,16 +46,17 @@ struct granule_ioctl {
 	int (*fn)(struct granule_call *call);
 };
 
-#define IOCTL(_cmd, _fn, _struct, _last)				\
-	{								\
+/* By number, from @_base on. */
+#define IOCTL(_base, _cmd, _fn, _struct, _last)				\
+	[_IOC_NR(_cmd) - (_base)] = {					\
 		.cmd = _cmd,						\
 		.size = sizeof(_struct) + BUILD_BUG_ON_ZERO(		\
 			sizeof(_struct) > sizeof(union granule_arg)),	\
 		.min_size = offsetofend(_struct, _last),		\
 		.fn = _fn,						\
 	}
-#define IOCTL_BUFFER(_cmd, _fn, _struct)				\
-	{								\
+#define IOCTL_BUFFER(_base, _cmd, _fn, _struct)				\
+	[_IOC_NR(_cmd) - (_base)] = {					\
 		.cmd = _cmd,						\
 		.size = sizeof(_struct),				\
 		.min_size = sizeof(_struct),				\
@@ -63,55 +64,41 @@ struct granule_ioctl {
 		.fn = _fn,						\
 	}
 
-/* By number: upstream's from 0x80 on, ours from 0xc0 on. */
-#define UPSTREAM(nr) [(nr) - IOMMUFD_CMD_BASE]
+#define UPSTREAM(_cmd, _fn, _struct, _last) \
+	IOCTL(IOMMUFD_CMD_BASE, _cmd, _fn, _struct, _last)
 static const struct granule_ioctl upstream_ioctls[] = {
-	UPSTREAM(IOMMUFD_CMD_DESTROY) =
-		IOCTL(IOMMU_DESTROY, granule_object_destroy,
-		      struct iommu_destroy, id),
-	UPSTREAM(IOMMUFD_CMD_IOAS_ALLOC) =
-		IOCTL(IOMMU_IOAS_ALLOC, granule_ioas_alloc,
-		      struct iommu_ioas_alloc, out_ioas_id),
-	UPSTREAM(IOMMUFD_CMD_IOAS_ALLOW_IOVAS) =
-		IOCTL(IOMMU_IOAS_ALLOW_IOVAS, granule_ioas_allow_iovas,
-		      struct iommu_ioas_allow_iovas, allowed_iovas),
-	UPSTREAM(IOMMUFD_CMD_IOAS_COPY) =
-		IOCTL(IOMMU_IOAS_COPY, granule_ioas_copy,
-		      struct iommu_ioas_copy, src_iova),
-	UPSTREAM(IOMMUFD_CMD_IOAS_IOVA_RANGES) =
-		IOCTL(IOMMU_IOAS_IOVA_RANGES, granule_ioas_iova_ranges,
-		      struct iommu_ioas_iova_ranges, out_iova_alignment),
-	UPSTREAM(IOMMUFD_CMD_IOAS_MAP) =
-		IOCTL(IOMMU_IOAS_MAP, granule_ioas_map,
-		      struct iommu_ioas_map, iova),
-	UPSTREAM(IOMMUFD_CMD_IOAS_UNMAP) =
-		IOCTL(IOMMU_IOAS_UNMAP, granule_ioas_unmap,
-		      struct iommu_ioas_unmap, length),
-	UPSTREAM(IOMMUFD_CMD_OPTION) =
-		IOCTL(IOMMU_OPTION, granule_option,
-		      struct iommu_option, val64),
-	UPSTREAM(IOMMUFD_CMD_HWPT_ALLOC) =
-		IOCTL(IOMMU_HWPT_ALLOC, granule_hwpt_alloc_ioctl,
-		      struct iommu_hwpt_alloc, __reserved),
-	UPSTREAM(IOMMUFD_CMD_GET_HW_INFO) =
-		IOCTL(IOMMU_GET_HW_INFO, granule_get_hw_info,
-		      struct iommu_hw_info, __reserved),
+	UPSTREAM(IOMMU_DESTROY, granule_object_destroy,
+		 struct iommu_destroy, id),
+	UPSTREAM(IOMMU_IOAS_ALLOC, granule_ioas_alloc,
+		 struct iommu_ioas_alloc, out_ioas_id),
+	UPSTREAM(IOMMU_IOAS_ALLOW_IOVAS, granule_ioas_allow_iovas,
+		 struct iommu_ioas_allow_iovas, allowed_iovas),
+	UPSTREAM(IOMMU_IOAS_COPY, granule_ioas_copy,
+		 struct iommu_ioas_copy, src_iova),
+	UPSTREAM(IOMMU_IOAS_IOVA_RANGES, granule_ioas_iova_ranges,
+		 struct iommu_ioas_iova_ranges, out_iova_alignment),
+	UPSTREAM(IOMMU_IOAS_MAP, granule_ioas_map,
+		 struct iommu_ioas_map, iova),
+	UPSTREAM(IOMMU_IOAS_UNMAP, granule_ioas_unmap,
+		 struct iommu_ioas_unmap, length),
+	UPSTREAM(IOMMU_OPTION, granule_option,
+		 struct iommu_option, val64),
+	UPSTREAM(IOMMU_HWPT_ALLOC, granule_hwpt_alloc_ioctl,
+		 struct iommu_hwpt_alloc, __reserved),
+	UPSTREAM(IOMMU_GET_HW_INFO, granule_get_hw_info,
+		 struct iommu_hw_info, __reserved),
 };
 
-#define GRANULE(nr) [(nr) - IOMMU_GRANULE_CMD_BASE]
+#define GRANULE_BASE IOMMU_GRANULE_CMD_BASE
 static const struct granule_ioctl granule_ioctls[] = {
-	GRANULE(IOMMU_GRANULE_CMD_DEVICE_GET_INFO) =
-		IOCTL_BUFFER(IOMMU_DEVICE_GET_INFO, granule_device_get_info,
-			     struct iommu_device_info),
-	GRANULE(IOMMU_GRANULE_CMD_IOAS_GET_INFO) =
-		IOCTL_BUFFER(IOMMU_IOAS_GET_INFO, granule_ioas_get_info,
-			     struct iommu_ioas_info),
-	GRANULE(IOMMU_GRANULE_CMD_IOAS_LIST_AREAS) =
-		IOCTL(IOMMU_IOAS_LIST_AREAS, granule_ioas_list_areas,
-		      struct iommu_ioas_list_areas, areas),
-	GRANULE(IOMMU_GRANULE_CMD_GET_LAST_ERROR) =
-		IOCTL(IOMMU_GET_LAST_ERROR, granule_error_get,
-		      struct iommu_last_error, out_need),
+	IOCTL_BUFFER(GRANULE_BASE, IOMMU_DEVICE_GET_INFO,
+		     granule_device_get_info, struct iommu_device_info),
+	IOCTL_BUFFER(GRANULE_BASE, IOMMU_IOAS_GET_INFO,
+		     granule_ioas_get_info, struct iommu_ioas_info),
+	IOCTL(GRANULE_BASE, IOMMU_IOAS_LIST_AREAS, granule_ioas_list_areas,
+	      struct iommu_ioas_list_areas, areas),
+	IOCTL(GRANULE_BASE, IOMMU_GET_LAST_ERROR, granule_error_get,
+	      struct iommu_last_error, out_need),
 };
 
 static const struct granule_ioctl *granule_find_ioctl(unsigned int cmd)

@@ -291,6 +291,12 @@ static inline u64 granule_area_length(const struct granule_area *area)
 	return area->node.iova.last - area->node.iova.start + 1;
 }
 
+/* Where in its process the memory of a mapping begins. */
+static inline u64 granule_area_uva(const struct granule_area *area)
+{
+	return area->pages->uva + area->offset;
+}
+
 /* Kernel pages that a mapping holds, wholly or partly. */
 static inline u64 granule_area_pages(const struct granule_area *area)
 {

@@ -1504,6 +1504,51 @@ TEST_F(dma, mapper_exits)
 	PINNED(PG);
 }
 
+/* Memory of a living process is pinned for it, whoever attaches. */
+TEST_F(dma, attach_pins_others_memory)
+{
+	uint8_t *pages = mem_alloc(32 * PG, PG);
+	int go[2], done[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_NE(NULL, pages);
+	ASSERT_EQ(0, pipe2(go, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(done, O_CLOEXEC));
+	OK(MAP(self->mem, PG, RW, BASE));
+	pid = fork();
+	if (!pid) {
+		close(done[1]);
+		pattern_fill(pages, 32 * PG, 161);
+		CHECK_RC(0, MAP(pages, 32 * PG, RW, BASE + PG));
+		CHECK(write(go[1], "x", 1) == 1);
+		CHECK(read(done[0], &c, 1) == 1);
+		/* The device wrote to this process, not to the parent. */
+		CHECK(pattern_is(pages + 8 * PG, PG, 162));
+		_exit(0);
+	}
+	ASSERT_EQ(1, read(go[0], &c, 1));
+	OK(ATTACH());
+	PINNED(33 * PG);
+	OK(LOAD(BASE + PG, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 161));
+	TEACH(162);
+	OK(STORE(BASE + 9 * PG, PG));
+	EXPECT_TRUE(bytes_are(pages, 32 * PG, 0x11));
+	ASSERT_EQ(1, write(done[1], "x", 1));
+	EXPECT_EQ(0, child_wait(pid));
+	/* It stays pinned without its process, until it is let go. */
+	PINNED(33 * PG);
+	OK(DETACH());
+	PINNED(0);
+	/* Once let go, it cannot be pinned again. */
+	FAILS(EFAULT, ATTACH());
+	PINNED(0);
+	OK(UNMAP(BASE + PG, 32 * PG));
+	OK(ATTACH());
+}
+
 /* -- binding ------------------------------------------------------------ */
 
 TEST_F(dma, bind_bad)

@@ -503,7 +503,7 @@ static inline int file_put(const char *path, const char *text)
 
 static inline unsigned long pci_attr(const char *bdf, const char *attr)
 {
-	char path[256], buf[32] = "";
+	char path[512], buf[32] = "";
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, attr);
@@ -516,17 +516,21 @@ static inline unsigned long pci_attr(const char *bdf, const char *attr)
 	return strtoul(buf, NULL, 0);
 }
 
+/* An edu that an IOMMU translates for. */
 static inline int edu_filter(const struct dirent *d)
 {
+	char path[512];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
+		 d->d_name);
 	return pci_attr(d->d_name, "vendor") == 0x1234 &&
-	       pci_attr(d->d_name, "device") == 0x11e8;
+	       pci_attr(d->d_name, "device") == 0x11e8 && !access(path, F_OK);
 }
 
-/* The @index'th edu; -ENODEV when there are fewer, or none behind an IOMMU. */
+/* The @index'th edu behind an IOMMU; -ENODEV when there are fewer. */
 static inline int edu_find(int index, char *bdf, size_t size)
 {
 	struct dirent **list = NULL;
-	char path[300];
 	int n, i;
 
 	n = scandir("/sys/bus/pci/devices", &list, edu_filter, alphasort);
@@ -538,11 +542,7 @@ static inline int edu_find(int index, char *bdf, size_t size)
 	for (i = 0; i < n; i++)
 		free(list[i]);
 	free(list);
-	if (index >= n)
-		return -ENODEV;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-		 bdf);
-	return access(path, F_OK) ? -ENODEV : 0;
+	return index < n ? 0 : -ENODEV;
 }
 
 /* Give the device to vfio-pci, unless it is there already. */

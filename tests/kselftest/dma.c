@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Real DMA of QEMU's edu device through the IOMMU, and what limits it. */
+#include <signal.h>
+
 #include "utils.h"
 
 #define BASE 0x1000000ULL
@@ -523,6 +525,50 @@ TEST_F(dma, untouched_memory)
 	EXPECT_TRUE(pattern_is(zero, PG, SECRET));
 	EXPECT_TRUE(bytes_are(other, PG, 0));
 	EXPECT_TRUE(bytes_are(zero + PG, 63 * PG, 0));
+}
+
+/*
+ * Memory mapped for reading stays the process's own: what it writes later is
+ * what the device sees, also where nothing had been written before, and after
+ * a fork.
+ */
+TEST_F(dma, read_only_follows_writes)
+{
+	uint8_t *fresh, *used = self->mem + 8 * PG;
+	pid_t pid;
+
+	fresh = mmap(NULL, 4 * PG, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)fresh);
+	/* Two pages are read, so that they are the zero page; two are not. */
+	EXPECT_TRUE(bytes_are(fresh, 2 * PG, 0));
+	OK(ATTACH());
+	OK(MAP(self->mem, PG, RW, BASE));
+	OK(MAP(fresh, 4 * PG, RD, BASE + 0x100000));
+	OK(MAP(used, PG, RD, BASE + 0x200000));
+	pattern_fill(fresh + PG, PG, 171);
+	pattern_fill(fresh + 3 * PG, PG, 172);
+	OK(LOAD(BASE + 0x100000 + PG, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 171));
+	OK(LOAD(BASE + 0x100000 + 3 * PG, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 172));
+	pid = fork();
+	if (!pid) {
+		/* Not what the child writes ... */
+		pattern_fill(used, PG, SECRET);
+		pause();
+		_exit(0);
+	}
+	usleep(50000);
+	/* ... but what this process does. */
+	pattern_fill(used, PG, 173);
+	OK(LOAD(BASE + 0x200000, PG));
+	ASK();
+	EXPECT_TRUE(pattern_is(self->mem, PG, 173));
+	kill(pid, SIGKILL);
+	child_wait(pid);
 }
 
 /* -- attaching to what is mapped already -------------------------------- */

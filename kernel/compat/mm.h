@@ -21,8 +21,10 @@ static inline long compat_pin_user_pages_remote(struct mm_struct *mm,
 						struct page **pages,
 						int *locked)
 {
+	/* With FOLL_LONGTERM the lock was not dropped, nor was it to be. */
 	return pin_user_pages_remote(mm, start, nr_pages, gup_flags, pages,
-				     NULL, locked);
+				     NULL,
+				     gup_flags & FOLL_LONGTERM ? NULL : locked);
 }
 
 #define pin_user_pages compat_pin_user_pages

@@ -107,7 +107,7 @@ static const struct {
 	int weight;
 } ops[NR_OPS] = {
 	[OP_MAP] = { E(EEXIST) | E(EINVAL), 8 },
-	[OP_AUTO] = { E(ENOSPC), 4 },
+	[OP_AUTO] = { E(ENOSPC) | E(EBUSY), 4 },
 	[OP_UNMAP] = { E(EBUSY), 6 },
 	[OP_UNMAP_ALL] = { E(EBUSY), 1 },
 	[OP_COPY] = { E(EEXIST) | E(EPERM) | E(EBUSY), 4 },

@@ -104,10 +104,11 @@ done
 dev=
 for d in /sys/bus/pci/devices/*; do
 	[ "$(cat "$d/vendor" "$d/device" | tr '\n' ' ')" = "0x1234 0x11e8 " ] &&
+		[ "$(ls "$d/iommu_group/devices" 2>/dev/null)" = "${d##*/}" ] &&
 		dev=${d##*/}
 done
-[ -n "$dev" ] || bail "no edu device (1234:11e8)"
-[ -e "/sys/bus/pci/devices/$dev/iommu_group" ] || bail "$dev has no IOMMU"
+[ -n "$dev" ] || bail "no edu device (1234:11e8) in an IOMMU group of its own"
+[ ! -e "/sys/bus/pci/devices/$dev/driver" ] || bail "$dev is bound already"
 group=$(basename "$(readlink "/sys/bus/pci/devices/$dev/iommu_group")")
 
 # --- before it is bound ---

@@ -516,8 +516,9 @@ static int granule_collect(struct granule_ioas *ioas, struct iova_range range,
 					  .out_start = area->node.iova.start,
 					  .out_last = area->node.iova.last);
 		if (n == room) {
-			u64 *more = kvmalloc_array(room * 2, sizeof(*more),
-						   GFP_KERNEL_ACCOUNT);
+			u64 *more = granule_should_fail() ? NULL :
+				kvmalloc_array(room * 2, sizeof(*more),
+					       GFP_KERNEL_ACCOUNT);
 
 			if (!more)
 				return granule_fail(why, -ENOMEM, ERRNO);
@@ -643,20 +644,49 @@ static int granule_take(struct granule_ioas *ioas, u64 start, u64 last,
 	return 0;
 }
 
-static int granule_unmap_range(struct granule_ioas *ioas, u64 start, u64 last,
-			       u64 *bytes, struct iommu_last_error *why)
+static void granule_give_back(struct granule_ioas *ioas,
+			      struct granule_area *list)
 {
+	mutex_lock(&ioas->lock);
+	for (; list; list = list->next)
+		list->node.kind = GRANULE_NODE_LIVE;
+	mutex_unlock(&ioas->lock);
+}
+
+/*
+ * The answer is given while everything is still mapped: a caller that cannot
+ * be told has unmapped nothing. @all: nothing to unmap is no error.
+ */
+static int granule_unmap_range(struct granule_call *call,
+			       struct granule_ioas *ioas,
+			       struct iova_range range, bool all)
+{
+	struct iommu_ioas_unmap *arg = call->arg;
 	struct granule_area *list;
+	u64 bytes;
 	int rc;
 
 	down_read(&ioas->domains_rwsem);
 	mutex_lock(&ioas->lock);
-	rc = granule_take(ioas, start, last, &list, bytes, why);
+	rc = granule_take(ioas, range.start, range.last, &list, &bytes,
+			  &call->why);
 	mutex_unlock(&ioas->lock);
-	if (!rc && list) {
+	if (rc)
+		goto out;
+	if (!list && !all) {
+		rc = granule_fail(&call->why, -ENOENT, NOT_MAPPED,
+				  .out_addr = range.start);
+		goto out;
+	}
+	arg->length = bytes;
+	rc = granule_call_respond(call, sizeof(*arg));
+	if (rc) {
+		granule_give_back(ioas, list);
+	} else if (list) {
 		granule_unfill(ioas, list, NULL);
 		granule_displace(ioas, list);
 	}
+out:
 	up_read(&ioas->domains_rwsem);
 	if (!rc)
 		granule_areas_free(list);
@@ -669,7 +699,6 @@ int granule_ioas_unmap(struct granule_call *call)
 	bool all = !arg->iova && arg->length == U64_MAX;
 	struct iova_range range = { .start = 0, .last = U64_MAX };
 	struct granule_ioas *ioas;
-	u64 bytes;
 	int rc;
 
 	if (!all) {
@@ -687,15 +716,7 @@ int granule_ioas_unmap(struct granule_call *call)
 	ioas = granule_ioas_get(call->ctx, arg->ioas_id, &call->why);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	rc = granule_unmap_range(ioas, range.start, range.last, &bytes,
-				 &call->why);
-	if (!rc && !bytes && !all)
-		rc = granule_fail(&call->why, -ENOENT, NOT_MAPPED,
-				  .out_addr = range.start);
-	if (!rc) {
-		arg->length = bytes;
-		rc = granule_call_respond(call, sizeof(*arg));
-	}
+	rc = granule_unmap_range(call, ioas, range, all);
 	granule_ioas_put(ioas);
 	return rc;
 }

@@ -139,5 +139,8 @@ int granule_option(struct granule_call *call)
 		rc = granule_option_rlimit_mode(call, arg);
 	else
 		rc = granule_option_ioas(call, arg);
-	return rc ?: granule_call_respond(call, sizeof(*arg));
+	/* Setting has nothing to tell, so it cannot fail after it is done. */
+	if (rc || arg->op == IOMMU_OPTION_OP_SET)
+		return rc;
+	return granule_call_respond(call, sizeof(*arg));
 }

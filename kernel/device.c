@@ -124,7 +124,8 @@ static struct granule_hwpt **granule_auto_hwpts(struct granule_ioas *ioas,
 
 	*nr = 0;
 	down_read(&ioas->domains_rwsem);
-	list = kcalloc(ioas->nr_hwpts + 1, sizeof(*list), GFP_KERNEL_ACCOUNT);
+	list = granule_should_fail() ? NULL :
+		kcalloc(ioas->nr_hwpts + 1, sizeof(*list), GFP_KERNEL_ACCOUNT);
 	if (list)
 		list_for_each_entry(hwpt, &ioas->hwpts, item)
 			if (hwpt->obj.reap &&

@@ -26,3 +26,4 @@ bool granule_should_fail(void)
 		return false;
 	return !--fail_nth;
 }
+EXPORT_SYMBOL_GPL(granule_should_fail);

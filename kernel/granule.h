@@ -71,4 +71,14 @@ struct granule_ctx *granule_device_ctx(const struct granule_device *gdev);
 /* Is some device of this group bound to @ctx? */
 bool granule_ctx_has_group(struct granule_ctx *ctx, struct iommu_group *group);
 
+/* Failure injection, in builds for testing only: shall this point fail? */
+#ifdef GRANULE_SELFTEST
+bool granule_should_fail(void);
+#else
+static inline bool granule_should_fail(void)
+{
+	return false;
+}
+#endif
+
 #endif

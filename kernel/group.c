@@ -58,7 +58,8 @@ static struct granule_group *granule_group_new(struct granule_ctx *ctx,
 	rc = granule_group_measure(group, dev, why);
 	if (rc)
 		goto err_free;
-	rc = iommu_group_claim_dma_owner(iommu, ctx);
+	rc = granule_should_fail() ? -ENOMEM :
+				     iommu_group_claim_dma_owner(iommu, ctx);
 	if (rc) {
 		granule_fail(why, rc, GROUP_BUSY,
 			     .out_object_id = iommu_group_id(iommu));

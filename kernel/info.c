@@ -65,7 +65,8 @@ static int granule_respond_chain(struct granule_call *call, u32 *head,
 	rc = capchain_finish(&chain, &size);
 	if (rc)
 		granule_fail(&call->why, rc, ERRNO);
-	else if (copy_to_user(call->uarg, buf, head_size + size))
+	else if (granule_should_fail() ||
+		 copy_to_user(call->uarg, buf, head_size + size))
 		rc = granule_fail(&call->why, -EFAULT, BAD_POINTER,
 				  .out_addr = (uintptr_t)call->uarg);
 	kvfree(buf);
@@ -246,8 +247,9 @@ static int granule_collect_group(struct granule_group *group,
 				 struct granule_device_source *src)
 {
 	iommu_group_for_each_dev(group->iommu, src, granule_count_device);
-	src->devices = kvcalloc(max(src->room_devices, 1U),
-				sizeof(*src->devices), GFP_KERNEL_ACCOUNT);
+	src->devices = granule_should_fail() ? NULL :
+		kvcalloc(max(src->room_devices, 1U), sizeof(*src->devices),
+			 GFP_KERNEL_ACCOUNT);
 	if (!src->devices)
 		return -ENOMEM;
 	iommu_group_for_each_dev(group->iommu, src, granule_name_device);
@@ -284,9 +286,11 @@ static int granule_collect_ranges(struct granule_group *group,
 	list_sort(NULL, &src->regions, granule_region_cmp);
 	list_for_each_entry(resv, &src->regions, item)
 		n++;
-	used = kvmalloc_array(max(n, 1U), sizeof(*used), GFP_KERNEL_ACCOUNT);
-	src->ranges = kvmalloc_array(n + 1, sizeof(*src->ranges),
-				     GFP_KERNEL_ACCOUNT);
+	used = granule_should_fail() ? NULL :
+		kvmalloc_array(max(n, 1U), sizeof(*used), GFP_KERNEL_ACCOUNT);
+	src->ranges = granule_should_fail() ? NULL :
+		kvmalloc_array(n + 1, sizeof(*src->ranges),
+			       GFP_KERNEL_ACCOUNT);
 	if (!used || !src->ranges) {
 		kvfree(used);
 		return -ENOMEM;
@@ -390,12 +394,13 @@ int granule_get_hw_info(struct granule_call *call)
 	gdev = granule_device_get(call->ctx, arg->dev_id, &call->why);
 	if (IS_ERR(gdev))
 		return PTR_ERR(gdev);
-	data = granule_hw_info(gdev->dev, &length, &arg->out_data_type);
+	data = granule_should_fail() ? ERR_PTR(-ENOMEM) :
+		granule_hw_info(gdev->dev, &length, &arg->out_data_type);
 	granule_object_put(call->ctx, &gdev->obj);
 	if (IS_ERR(data))
 		return granule_fail(&call->why, PTR_ERR(data), ERRNO);
 	n = min(length, arg->data_len);
-	if (copy_to_user(to, data, n) ||
+	if (granule_should_fail() || copy_to_user(to, data, n) ||
 	    clear_user(to + n, arg->data_len - n))
 		rc = granule_fail(&call->why, -EFAULT, BAD_POINTER,
 				  .out_addr = arg->data_uptr);
@@ -466,8 +471,9 @@ static int granule_collect_ioas(struct granule_ioas *ioas,
 	int rc;
 
 	src->nr_devices = granule_ioas_devices(ioas, NULL, 0);
-	src->devices = kvcalloc(src->nr_devices + 1, sizeof(*src->devices),
-				GFP_KERNEL_ACCOUNT);
+	src->devices = granule_should_fail() ? NULL :
+		kvcalloc(src->nr_devices + 1, sizeof(*src->devices),
+			 GFP_KERNEL_ACCOUNT);
 	if (!src->devices)
 		return -ENOMEM;
 	src->nr_devices = min(src->nr_devices,

@@ -64,7 +64,8 @@ static struct iova_range *granule_reserved_array(struct granule_ioas *ioas,
 
 	list_for_each_entry(resv, &ioas->reserved, item)
 		n++;
-	used = kvmalloc_array(max(n, 1U), sizeof(*used), GFP_KERNEL_ACCOUNT);
+	used = granule_should_fail() ? NULL :
+		kvmalloc_array(max(n, 1U), sizeof(*used), GFP_KERNEL_ACCOUNT);
 	if (!used)
 		return NULL;
 	n = 0;
@@ -89,7 +90,8 @@ static struct iova_range *granule_ioas_ranges(struct granule_ioas *ioas,
 	*alignment = ioas->alignment;
 	used = granule_reserved_array(ioas, &n);
 	if (used) {
-		holes = kvmalloc_array(n + 1, sizeof(*holes),
+		holes = granule_should_fail() ? NULL :
+			kvmalloc_array(n + 1, sizeof(*holes),
 				       GFP_KERNEL_ACCOUNT);
 		if (holes)
 			*nr = iova_ranges_holes(used, n, &all, *alignment,
@@ -121,7 +123,8 @@ int granule_ioas_iova_ranges(struct granule_call *call)
 	if (!ranges)
 		return granule_fail(&call->why, -ENOMEM, ERRNO);
 	arg->num_iovas = nr;
-	if (copy_to_user(u64_to_user_ptr(arg->allowed_iovas), ranges,
+	if (granule_should_fail() ||
+	    copy_to_user(u64_to_user_ptr(arg->allowed_iovas), ranges,
 			 min(room, nr) * sizeof(*ranges)))
 		rc = granule_fail(&call->why, -EFAULT, BAD_POINTER,
 				  .out_addr = arg->allowed_iovas);
@@ -162,7 +165,8 @@ static int granule_load_allowed(struct granule_call *call,
 	if (!r)
 		return granule_fail(&call->why, -ENOMEM, ERRNO);
 	*allowed = r;
-	if (copy_from_user(r, u64_to_user_ptr(arg->allowed_iovas),
+	if (granule_should_fail() ||
+	    copy_from_user(r, u64_to_user_ptr(arg->allowed_iovas),
 			   arg->num_iovas * sizeof(*r)))
 		return granule_fail(&call->why, -EFAULT, BAD_POINTER,
 				    .out_addr = arg->allowed_iovas);

@@ -61,8 +61,9 @@ int granule_ioas_list_areas(struct granule_call *call)
 	ioas = granule_ioas_get(call->ctx, arg->ioas_id, &call->why);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	info = kmalloc_array(GRANULE_LIST_AT_ONCE, sizeof(*info),
-			     GFP_KERNEL_ACCOUNT);
+	info = granule_should_fail() ? NULL :
+		kmalloc_array(GRANULE_LIST_AT_ONCE, sizeof(*info),
+			      GFP_KERNEL_ACCOUNT);
 	if (!info) {
 		rc = granule_fail(&call->why, -ENOMEM, ERRNO);
 		goto out;
@@ -73,7 +74,8 @@ int granule_ioas_list_areas(struct granule_call *call)
 					  min_t(u32, room,
 						GRANULE_LIST_AT_ONCE), &more);
 
-		if (copy_to_user(to, info, n * sizeof(*info))) {
+		if (granule_should_fail() ||
+		    copy_to_user(to, info, n * sizeof(*info))) {
 			rc = granule_fail(&call->why, -EFAULT, BAD_POINTER,
 					  .out_addr = (uintptr_t)to);
 			goto out;

@@ -125,7 +125,9 @@ static int granule_charge(struct granule_pages *pages,
 	u64 used = 0;
 	int rc = 0;
 
-	if (pages->account == GRANULE_ACCOUNT_USER) {
+	if (granule_should_fail()) {
+		rc = -ENOMEM;
+	} else if (pages->account == GRANULE_ACCOUNT_USER) {
 		rc = granule_charge_user(owner, pages->npages);
 		used = atomic_long_read(&owner->user->locked_vm);
 	} else if (pages->account == GRANULE_ACCOUNT_MM) {

@@ -408,15 +408,4 @@ int granule_get_hw_info(struct granule_call *call);
 
 int granule_option(struct granule_call *call);
 
-/* --- failure injection, in builds for testing only (fail.c) --- */
-
-#ifdef GRANULE_SELFTEST
-bool granule_should_fail(void);
-#else
-static inline bool granule_should_fail(void)
-{
-	return false;
-}
-#endif
-
 #endif

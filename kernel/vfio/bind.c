@@ -59,7 +59,8 @@ static int side_open_device(struct side_device *side, struct granule_ctx *ctx,
 	/* Drivers count on 1 in open_device(), and until close_device() ends */
 	vdev->open_count++;
 	if (vdev->ops->open_device) {
-		ret = vdev->ops->open_device(vdev);
+		ret = granule_should_fail() ? -ENOMEM :
+					      vdev->ops->open_device(vdev);
 		if (ret)
 			goto err_unbind;
 	}
@@ -90,10 +91,11 @@ static void side_close_device(struct side_device *side)
 }
 
 /*
- * VFIO_DEVICE_BIND_IOMMUFD. Returns 0; -EINVAL for wrong fields, and when this file or another user of
- * the device is bound already; -EBADF, -EBADFD for what is no /dev/iommu;
- * -ENODEV while the driver is being unbound; -EACCES when the device demands a
- * VF token; what granule_device_bind() and the driver's open return.
+ * VFIO_DEVICE_BIND_IOMMUFD. Returns 0; -EINVAL for wrong fields, and when this
+ * file or another user of the device is bound already; -EBADF, -EBADFD for
+ * what is no /dev/iommu; -ENODEV while the driver is being unbound; -EACCES
+ * when the device demands a VF token; what granule_device_bind() and the
+ * driver's open return.
  */
 long side_bind(struct side_file *sf, void __user *arg)
 {
@@ -131,7 +133,7 @@ long side_bind(struct side_file *sf, void __user *arg)
 	ret = side_open_device(side, ctx, &id);
 	if (ret)
 		goto err_ctx;
-	if (put_user(id, &ubind->out_devid)) {
+	if (granule_should_fail() || put_user(id, &ubind->out_devid)) {
 		ret = -EFAULT;
 		goto err_close;
 	}
@@ -187,7 +189,8 @@ long side_attach(struct side_file *sf, void __user *arg)
 	ret = granule_device_attach(sf->side->gdev,
 				    VFIO_DEVICE_ATTACH_IOMMUFD_PT,
 				    &attach.pt_id);
-	if (!ret && put_user(attach.pt_id, &uattach->pt_id)) {
+	if (!ret && (granule_should_fail() ||
+		     put_user(attach.pt_id, &uattach->pt_id))) {
 		granule_device_detach(sf->side->gdev);
 		ret = -EFAULT;
 	}

@@ -24,7 +24,7 @@ for name; do
 	case $name in
 	cli) set -- "$here/cli.sh" ;;
 	e2e) set -- "$here/../e2e/passthrough.sh" ;;
-	unload) set -- bash "$here/../kselftest/unload.sh" ;;
+	unload) set -- bash "$build/tests/kselftest/unload.sh" ;;
 	*) set -- "$build/tests/kselftest/$name" ;;
 	esac
 	echo "# program: $name"

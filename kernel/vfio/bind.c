@@ -170,8 +170,8 @@ void side_unbind(struct side_file *sf)
 }
 
 /*
- * VFIO_DEVICE_ATTACH_IOMMUFD_PT. As upstream: when the answer cannot be
- * written, the device ends detached.
+ * VFIO_DEVICE_ATTACH_IOMMUFD_PT. When the answer can no longer be written, the
+ * device ends detached, as upstream.
  */
 long side_attach(struct side_file *sf, void __user *arg)
 {
@@ -185,12 +185,15 @@ long side_attach(struct side_file *sf, void __user *arg)
 	if (attach.argsz < sizeof(attach) || attach.flags)
 		return -EINVAL;
 
+	/* Before anything is done: can the answer be written? */
+	if (granule_should_fail() || put_user(attach.pt_id, &uattach->pt_id))
+		return -EFAULT;
+
 	mutex_lock(lock);
 	ret = granule_device_attach(sf->side->gdev,
 				    VFIO_DEVICE_ATTACH_IOMMUFD_PT,
 				    &attach.pt_id);
-	if (!ret && (granule_should_fail() ||
-		     put_user(attach.pt_id, &uattach->pt_id))) {
+	if (!ret && put_user(attach.pt_id, &uattach->pt_id)) {
 		granule_device_detach(sf->side->gdev);
 		ret = -EFAULT;
 	}

@@ -277,6 +277,7 @@ static void granule_displace(struct granule_ioas *ioas,
 		ioas->nr_areas--;
 		ioas->held_pages -= granule_area_pages(list);
 		ioas->mapped_bytes -= granule_area_length(list);
+		cond_resched();
 	}
 	mutex_unlock(&ioas->lock);
 }
@@ -316,20 +317,20 @@ static void granule_unfill(struct granule_ioas *ioas,
 			   struct granule_area *list,
 			   struct granule_area *end)
 {
-	struct iommu_iotlb_gather gather;
+	struct granule_unmap unmap;
 	struct granule_area *area;
 	struct granule_hwpt *hwpt;
 
 	if (!ioas->nr_hwpts)
 		return;
 	list_for_each_entry(hwpt, &ioas->hwpts, item) {
-		iommu_iotlb_gather_init(&gather);
+		granule_unmap_start(&unmap, hwpt);
 		for (area = list; area != end; area = area->next) {
-			granule_domain_unmap(hwpt->domain, area, &gather);
+			granule_unmap_area(&unmap, area);
 			cond_resched();
 		}
 		/* Nothing is unpinned before the IOMMU has forgotten it. */
-		iommu_iotlb_sync(hwpt->domain, &gather);
+		granule_unmap_sync(&unmap);
 	}
 	for (area = list; area != end; area = area->next) {
 		granule_pages_unpin(area->pages);
@@ -342,7 +343,7 @@ static int granule_fill_one(struct granule_ioas *ioas,
 			    struct iommu_last_error *why)
 {
 	struct granule_hwpt *hwpt, *done;
-	struct iommu_iotlb_gather gather;
+	struct granule_unmap unmap;
 	int rc;
 
 	rc = granule_pages_pin(area->pages, why);
@@ -364,9 +365,9 @@ err_unmap:
 	list_for_each_entry(done, &ioas->hwpts, item) {
 		if (done == hwpt)
 			break;
-		iommu_iotlb_gather_init(&gather);
-		granule_domain_unmap(done->domain, area, &gather);
-		iommu_iotlb_sync(done->domain, &gather);
+		granule_unmap_start(&unmap, done);
+		granule_unmap_area(&unmap, area);
+		granule_unmap_sync(&unmap);
 	}
 err_unpin:
 	granule_pages_unpin(area->pages);
@@ -518,7 +519,8 @@ static int granule_collect(struct granule_ioas *ioas, struct iova_range range,
 		if (n == room) {
 			u64 *more = granule_should_fail() ? NULL :
 				kvmalloc_array(room * 2, sizeof(*more),
-					       GFP_KERNEL_ACCOUNT);
+					       GFP_KERNEL_ACCOUNT |
+						       __GFP_NOWARN);
 
 			if (!more)
 				return granule_fail(why, -ENOMEM, ERRNO);

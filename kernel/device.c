@@ -108,9 +108,7 @@ static int granule_attach_hwpt(struct granule_device *gdev,
 					  iommu_group_id(group->iommu));
 	if (!rc) {
 		*pt_id = group->hwpt->obj.id;
-		if (!gdev->attached)
-			list_add_tail(&gdev->item, &group->attached);
-		gdev->attached = true;
+		granule_group_list(gdev, true);
 	}
 	mutex_unlock(&group->lock);
 	return rc;
@@ -125,7 +123,7 @@ static struct granule_hwpt **granule_auto_hwpts(struct granule_ioas *ioas,
 	*nr = 0;
 	down_read(&ioas->domains_rwsem);
 	list = granule_should_fail() ? NULL :
-		kcalloc(ioas->nr_hwpts + 1, sizeof(*list), GFP_KERNEL_ACCOUNT);
+		kvcalloc(ioas->nr_hwpts + 1, sizeof(*list), GFP_KERNEL_ACCOUNT);
 	if (list)
 		list_for_each_entry(hwpt, &ioas->hwpts, item)
 			if (hwpt->obj.reap &&
@@ -141,20 +139,33 @@ static int granule_attach_new(struct granule_device *gdev,
 			      struct iommu_last_error *why)
 {
 	struct granule_hwpt *hwpt = granule_hwpt_new(ioas, gdev, true, why);
-	int rc = 0;
+	int rc;
 
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
 	/* From here on it goes by itself when we, too, let go of it. */
 	refcount_inc(&hwpt->obj.users);
 	granule_object_publish(gdev->ctx, &hwpt->obj);
-	/* One that replaces another has to be complete when it comes in. */
-	if (gdev->attached)
-		rc = granule_hwpt_link(hwpt, why);
-	if (!rc)
-		rc = granule_attach_hwpt(gdev, hwpt, pt_id, why);
+	rc = granule_attach_hwpt(gdev, hwpt, pt_id, why);
 	granule_object_put(gdev->ctx, &hwpt->obj);
 	return rc;
+}
+
+/* A group that is in @ioas already stays with the HWPT that it has. */
+static bool granule_attach_stay(struct granule_device *gdev,
+				struct granule_ioas *ioas, u32 *pt_id)
+{
+	struct granule_group *group = gdev->group;
+	bool there;
+
+	mutex_lock(&group->lock);
+	there = group->hwpt && group->hwpt->ioas == ioas;
+	if (there) {
+		*pt_id = group->hwpt->obj.id;
+		granule_group_list(gdev, true);
+	}
+	mutex_unlock(&group->lock);
+	return there;
 }
 
 /*
@@ -170,6 +181,8 @@ static int granule_attach_ioas(struct granule_device *gdev,
 	int rc = 0;
 	u32 i, nr;
 
+	if (granule_attach_stay(gdev, ioas, pt_id))
+		return 0;
 	list = granule_auto_hwpts(ioas, &nr);
 	if (!list)
 		return granule_fail(why, -ENOMEM, ERRNO);
@@ -181,7 +194,7 @@ static int granule_attach_ioas(struct granule_device *gdev,
 		}
 		granule_object_put(ioas->ctx, &list[i]->obj);
 	}
-	kfree(list);
+	kvfree(list);
 	return next ? granule_attach_new(gdev, ioas, pt_id, why) : rc;
 }
 
@@ -220,8 +233,7 @@ void granule_device_detach(struct granule_device *gdev)
 
 	mutex_lock(&group->lock);
 	if (gdev->attached) {
-		gdev->attached = false;
-		list_del(&gdev->item);
+		granule_group_list(gdev, false);
 		if (list_empty(&group->attached))
 			granule_group_detach(group);
 	}

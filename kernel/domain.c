@@ -9,6 +9,25 @@
 #include "compat/iommu.h"
 #include "private.h"
 
+/*
+ * A domain's page tables have at least this many entries: memory of fewer
+ * granules cannot fill one, so unmapping it frees none.
+ */
+#define GRANULE_TABLE_ENTRIES 512
+
+/*
+ * One call of an IOMMU driver ends at a multiple of this at the latest: a call
+ * is as long as it has entries to write, without a chance to stop. And VT-d's
+ * driver drops the root table when it is told to unmap all there is.
+ */
+#define GRANULE_CALL_LIMIT (8ULL << 30)
+
+static u64 granule_at_once(u64 iova, u64 length)
+{
+	return min(length, GRANULE_CALL_LIMIT -
+			   granule_offset(iova, GRANULE_CALL_LIMIT));
+}
+
 static int granule_map_run(struct iommu_domain *domain, u64 iova, u64 phys,
 			   u64 length, int prot, u64 step, u64 *done)
 {
@@ -19,7 +38,7 @@ static int granule_map_run(struct iommu_domain *domain, u64 iova, u64 phys,
 		return -ENOMEM;
 	while (length) {
 		/* Only the smallest pages, or all that fit. */
-		n = step ? min(step, length) : length;
+		n = granule_at_once(iova, step ? min(step, length) : length);
 		rc = iommu_map(domain, iova, phys, n, prot, GFP_KERNEL_ACCOUNT);
 		if (rc)
 			return rc;
@@ -27,8 +46,34 @@ static int granule_map_run(struct iommu_domain *domain, u64 iova, u64 phys,
 		phys += n;
 		length -= n;
 		*done += n;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	return 0;
+}
+
+/*
+ * Unmap what one call of the IOMMU driver can, and sync, until all is gone.
+ *
+ * A driver that is called for a second range with the same gather may sync the
+ * first range only, and free the page-table pages of the second before the
+ * IOMMU has forgotten them (VT-d's does). The IOMMU core calls it once for
+ * each size of page that a range needs, so a range is cut where that changes.
+ */
+static void granule_unmap_pieces(struct iommu_domain *domain, u64 iova,
+				 u64 length)
+{
+	while (length) {
+		u64 n = granule_at_once(iova,
+					granule_piece(domain->pgsize_bitmap,
+						      iova, length));
+
+		WARN_ON(iommu_unmap(domain, iova, n) != n);
+		iova += n;
+		length -= n;
+		cond_resched();
+	}
 }
 
 /*
@@ -56,33 +101,56 @@ int granule_domain_map(struct iommu_domain *domain,
 		rc = granule_map_run(domain, iova + done,
 				     run.pfn * PAGE_SIZE + skip, n, area->prot,
 				     step, &done);
-		if (!rc && fatal_signal_pending(current))
-			rc = -EINTR;
 		if (rc)
 			goto err_unmap;
 		skip = 0;
 		left -= n;
-		cond_resched();
 	}
 	return 0;
 
 err_unmap:
-	if (done)
-		iommu_unmap(domain, iova, done);
+	granule_unmap_pieces(domain, iova, done);
 	return granule_fail(why, rc, ERRNO, .out_addr = iova + done);
 }
 
-/* The caller syncs @gather before it lets go of the memory. */
-void granule_domain_unmap(struct iommu_domain *domain,
-			  const struct granule_area *area,
-			  struct iommu_iotlb_gather *gather)
+/* --- unmapping --- */
+
+void granule_unmap_start(struct granule_unmap *unmap, struct granule_hwpt *hwpt)
+{
+	unmap->domain = hwpt->domain;
+	unmap->no_table = hwpt->granule * GRANULE_TABLE_ENTRIES;
+	unmap->pending = false;
+	iommu_iotlb_gather_init(&unmap->gather);
+}
+
+void granule_unmap_sync(struct granule_unmap *unmap)
+{
+	if (!unmap->pending)
+		return;
+	iommu_iotlb_sync(unmap->domain, &unmap->gather);
+	iommu_iotlb_gather_init(&unmap->gather);
+	unmap->pending = false;
+}
+
+/*
+ * Take an area out of the domain. Nothing of its memory may be let go of
+ * before granule_unmap_sync().
+ *
+ * Areas are mapped whole, so no IOMMU page reaches into the next one, and
+ * unmapping whole areas splits none.
+ */
+void granule_unmap_area(struct granule_unmap *unmap,
+			const struct granule_area *area)
 {
 	u64 length = granule_area_length(area);
 
-	/*
-	 * Areas are mapped whole, so no IOMMU page reaches into the next one,
-	 * and unmapping whole areas splits none.
-	 */
-	WARN_ON(iommu_unmap_fast(domain, area->node.iova.start, length,
-				 gather) != length);
+	if (length >= unmap->no_table) {
+		granule_unmap_sync(unmap);
+		granule_unmap_pieces(unmap->domain, area->node.iova.start,
+				     length);
+		return;
+	}
+	unmap->pending = true;
+	WARN_ON(iommu_unmap_fast(unmap->domain, area->node.iova.start, length,
+				 &unmap->gather) != length);
 }

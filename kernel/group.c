@@ -19,6 +19,36 @@ MODULE_PARM_DESC(allow_unsafe_interrupts,
 static DEFINE_MUTEX(granule_groups_lock);
 static LIST_HEAD(granule_groups);	/* granule_groups_lock */
 
+/*
+ * What is attached where, for those who only look: a group's own lock is held
+ * while a stranger's memory is pinned, which can take as long as he likes.
+ * Writers hold that one as well.
+ */
+static DEFINE_SPINLOCK(granule_attached_lock);
+
+static void granule_group_set_hwpt(struct granule_group *group,
+				   struct granule_hwpt *hwpt)
+{
+	spin_lock(&granule_attached_lock);
+	group->hwpt = hwpt;
+	spin_unlock(&granule_attached_lock);
+}
+
+/* Put a device on the list of those attached, or take it off. */
+void granule_group_list(struct granule_device *gdev, bool attached)
+{
+	lockdep_assert_held(&gdev->group->lock);
+	if (gdev->attached == attached)
+		return;
+	spin_lock(&granule_attached_lock);
+	gdev->attached = attached;
+	if (attached)
+		list_add_tail(&gdev->item, &gdev->group->attached);
+	else
+		list_del(&gdev->item);
+	spin_unlock(&granule_attached_lock);
+}
+
 /* Page sizes and aperture, from a domain that nothing is attached to. */
 static int granule_group_measure(struct granule_group *group,
 				 struct device *dev,
@@ -292,10 +322,18 @@ static int granule_group_enter(struct granule_group *group,
 	int rc = granule_should_fail() ? -ENOMEM :
 					 granule_hwpt_setup_msi(hwpt, sw_msi);
 
+	/*
+	 * A page table is as deep as its IOMMU wants it. VT-d's driver would
+	 * make it shallower for the second one, under the eyes of the first.
+	 */
+	if (!rc && (group->aperture.start != hwpt->aperture.start ||
+		    group->aperture.last != hwpt->aperture.last))
+		rc = -EINVAL;
 	if (!rc)
 		rc = granule_domain_attach(group, hwpt);
-	if (rc == -EINVAL)
-		return granule_fail(why, rc, INCOMPATIBLE,
+	/* How drivers of different kernels say that it does not fit. */
+	if (rc == -EINVAL || rc == -EOPNOTSUPP || rc == -EFAULT || rc == -ENXIO)
+		return granule_fail(why, -EINVAL, INCOMPATIBLE,
 				    .out_object_id = hwpt->obj.id);
 	return rc ? granule_fail(why, rc, ERRNO,
 				 .out_object_id = hwpt->obj.id) : 0;
@@ -317,6 +355,7 @@ int granule_group_attach(struct granule_group *group, struct granule_hwpt *hwpt,
 	rc = granule_group_reserve(group, hwpt->ioas, &sw_msi, why);
 	if (rc)
 		return rc;
+	group->sw_msi = sw_msi;
 	rc = granule_group_enter(group, hwpt, sw_msi, why);
 	if (rc)
 		goto err_unreserve;
@@ -324,7 +363,7 @@ int granule_group_attach(struct granule_group *group, struct granule_hwpt *hwpt,
 	if (rc)
 		goto err_detach;
 	refcount_inc(&hwpt->obj.users);
-	group->hwpt = hwpt;
+	granule_group_set_hwpt(group, hwpt);
 	return 0;
 
 err_detach:
@@ -337,8 +376,9 @@ err_unreserve:
 /*
  * granule_group_replace - move an attached group to another HWPT
  *
- * The HWPT is linked. DMA is blocked between the two, for no device may see a
- * mixture. When the new one refuses, the group goes back to the old one.
+ * The new one is complete before it comes in. DMA is blocked between the two,
+ * for no device may see a mixture. When the new one refuses, the group goes
+ * back to the old one.
  */
 int granule_group_replace(struct granule_group *group,
 			  struct granule_hwpt *hwpt,
@@ -346,10 +386,13 @@ int granule_group_replace(struct granule_group *group,
 {
 	struct granule_hwpt *old = group->hwpt;
 	bool same_ioas = old->ioas == hwpt->ioas;
-	phys_addr_t sw_msi = PHYS_ADDR_MAX;
+	phys_addr_t sw_msi = group->sw_msi;
 	int rc;
 
 	lockdep_assert_held(&group->lock);
+	rc = granule_hwpt_link(hwpt, why);
+	if (rc)
+		return rc;
 	if (!same_ioas) {
 		rc = granule_group_reserve(group, hwpt->ioas, &sw_msi, why);
 		if (rc)
@@ -366,7 +409,7 @@ int granule_group_replace(struct granule_group *group,
 		return rc;
 	}
 	refcount_inc(&hwpt->obj.users);
-	group->hwpt = hwpt;
+	granule_group_set_hwpt(group, hwpt);
 	if (!same_ioas)
 		granule_group_unreserve(group, old->ioas);
 	granule_object_put(group->ctx, &old->obj);
@@ -380,7 +423,7 @@ void granule_group_detach(struct granule_group *group)
 
 	lockdep_assert_held(&group->lock);
 	granule_domain_detach(group, hwpt);
-	group->hwpt = NULL;
+	granule_group_set_hwpt(group, NULL);
 	granule_group_unreserve(group, hwpt->ioas);
 	granule_object_put(group->ctx, &hwpt->obj);
 }
@@ -394,23 +437,21 @@ u32 granule_ioas_devices(struct granule_ioas *ioas,
 	u32 n = 0;
 
 	mutex_lock(&granule_groups_lock);
+	spin_lock(&granule_attached_lock);
 	list_for_each_entry(group, &granule_groups, item) {
-		mutex_lock(&group->lock);
-		if (group->hwpt && group->hwpt->ioas == ioas) {
-			list_for_each_entry(gdev, &group->attached, item) {
-				if (n < room) {
-					devices[n].dev_id = gdev->obj.id;
-					devices[n].hwpt_id =
-						group->hwpt->obj.id;
-					strscpy(devices[n].name,
-						dev_name(gdev->dev),
-						IOMMU_DEVICE_NAME_LEN);
-				}
-				n++;
+		if (!group->hwpt || group->hwpt->ioas != ioas)
+			continue;
+		list_for_each_entry(gdev, &group->attached, item) {
+			if (n < room) {
+				devices[n].dev_id = gdev->obj.id;
+				devices[n].hwpt_id = group->hwpt->obj.id;
+				strscpy(devices[n].name, dev_name(gdev->dev),
+					IOMMU_DEVICE_NAME_LEN);
 			}
+			n++;
 		}
-		mutex_unlock(&group->lock);
 	}
+	spin_unlock(&granule_attached_lock);
 	mutex_unlock(&granule_groups_lock);
 	return n;
 }

@@ -15,7 +15,7 @@
 #include "private.h"
 
 /* Largest granule and the alignment that follows, for the HWPTs there are. */
-static void granule_ioas_measure(struct granule_ioas *ioas)
+void granule_ioas_measure(struct granule_ioas *ioas)
 {
 	struct granule_hwpt *hwpt;
 
@@ -27,25 +27,25 @@ static void granule_ioas_measure(struct granule_ioas *ioas)
 				ioas->small_pages ? PAGE_SIZE : 1);
 }
 
-static int granule_check_areas(struct granule_ioas *ioas,
-			       struct iommu_last_error *why)
+/* Does what is there fit the alignment, as just measured? */
+int granule_ioas_check(struct granule_ioas *ioas, struct iommu_last_error *why)
 {
 	struct granule_area *area;
 
 	for (area = granule_area_first(ioas, 0, U64_MAX); area;
 	     area = granule_area_next(area, U64_MAX)) {
 		if (!granule_aligned(area->node.iova.start |
-				     granule_area_length(area) | area->offset |
-				     (ioas->alignment > PAGE_SIZE ?
-					      area->pages->uva : 0),
-				     ioas->alignment))
+				     granule_area_length(area) |
+				     granule_area_uva(area), ioas->alignment))
 			return granule_fail(why, -EADDRINUSE, AREA_MISALIGNED,
 					    .out_start = area->node.iova.start,
 					    .out_last = area->node.iova.last,
 					    .out_limit = ioas->alignment);
 		cond_resched();
 	}
-	return 0;
+	/* Reserved regions grow with the granule. */
+	return granule_check_allowed(ioas, ioas->allowed, ioas->nr_allowed,
+				     why);
 }
 
 /* Take every mapping before @end out of the domain. */
@@ -53,16 +53,16 @@ static void granule_hwpt_empty(struct granule_hwpt *hwpt,
 			       struct granule_area *end, bool unpin)
 {
 	struct granule_ioas *ioas = hwpt->ioas;
-	struct iommu_iotlb_gather gather;
+	struct granule_unmap unmap;
 	struct granule_area *area;
 
-	iommu_iotlb_gather_init(&gather);
+	granule_unmap_start(&unmap, hwpt);
 	for (area = granule_area_first(ioas, 0, U64_MAX); area != end;
 	     area = granule_area_next(area, U64_MAX)) {
-		granule_domain_unmap(hwpt->domain, area, &gather);
+		granule_unmap_area(&unmap, area);
 		cond_resched();
 	}
-	iommu_iotlb_sync(hwpt->domain, &gather);
+	granule_unmap_sync(&unmap);
 	if (!unpin)
 		return;
 	for (area = granule_area_first(ioas, 0, U64_MAX); area != end;
@@ -133,7 +133,7 @@ int granule_hwpt_link(struct granule_hwpt *hwpt, struct iommu_last_error *why)
 	hwpt->granule = granule_of_bitmap(hwpt->domain->pgsize_bitmap);
 	list_add_tail(&hwpt->item, &ioas->hwpts);
 	granule_ioas_measure(ioas);
-	rc = granule_check_areas(ioas, why);
+	rc = granule_ioas_check(ioas, why);
 	if (!rc)
 		rc = granule_reserve(ioas, hwpt, &regions, why);
 	if (!rc) {
@@ -243,15 +243,15 @@ int granule_hwpt_alloc_ioctl(struct granule_call *call)
 		return PTR_ERR(gdev);
 	ioas = granule_ioas_get(call->ctx, arg->pt_id, &call->why);
 	if (IS_ERR(ioas)) {
-		rc = PTR_ERR(ioas);
-		goto out_device;
+		granule_object_put(call->ctx, &gdev->obj);
+		return PTR_ERR(ioas);
 	}
 	hwpt = granule_hwpt_new(ioas, gdev, false, &call->why);
 	granule_ioas_put(ioas);
-	if (IS_ERR(hwpt)) {
-		rc = PTR_ERR(hwpt);
-		goto out_device;
-	}
+	/* Filling in can take long, and unbinding waits for us to let go. */
+	granule_object_put(call->ctx, &gdev->obj);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
 	rc = granule_hwpt_link(hwpt, &call->why);
 	if (!rc) {
 		arg->out_hwpt_id = hwpt->obj.id;
@@ -261,7 +261,5 @@ int granule_hwpt_alloc_ioctl(struct granule_call *call)
 		granule_hwpt_abort(hwpt);
 	else
 		granule_object_publish(call->ctx, &hwpt->obj);
-out_device:
-	granule_object_put(call->ctx, &gdev->obj);
 	return rc;
 }

@@ -3,6 +3,7 @@
  * I/O address spaces: creating, destroying, and which IOVAs they offer.
  */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
@@ -181,27 +182,41 @@ static int granule_load_allowed(struct granule_call *call,
 	return 0;
 }
 
+/* Is every range of a list free of reserved regions, as they have grown? */
+int granule_check_allowed(struct granule_ioas *ioas,
+			  const struct iova_range *allowed, u32 nr,
+			  struct iommu_last_error *why)
+{
+	struct granule_reserved *resv;
+	u32 i;
+
+	lockdep_assert_held(&ioas->domains_rwsem);
+	for (i = 0; i < nr; i++) {
+		resv = granule_reserved_at(ioas, allowed[i].start,
+					   allowed[i].last);
+		if (resv)
+			return granule_fail(why, -EADDRINUSE, NOT_REACHABLE,
+					    .out_addr = resv->range.start,
+					    .out_start = allowed[i].start,
+					    .out_last = allowed[i].last,
+					    .out_detail = resv->reason);
+		if (fatal_signal_pending(current))
+			return granule_fail(why, -EINTR, ERRNO);
+		cond_resched();
+	}
+	return 0;
+}
+
 static int granule_set_allowed(struct granule_ioas *ioas,
 			       struct iova_range **allowed, u32 nr,
 			       struct iommu_last_error *why)
 {
-	struct granule_reserved *resv;
-	int rc = 0;
-	u32 i;
+	int rc;
 
 	/* Regions stay as they are while we check and until we are in. */
-	down_read(&ioas->domains_rwsem);
-	for (i = 0; i < nr && !rc; i++) {
-		struct iova_range *r = &(*allowed)[i];
-
-		resv = granule_reserved_at(ioas, r->start, r->last);
-		if (resv)
-			rc = granule_fail(why, -EADDRINUSE, NOT_REACHABLE,
-					  .out_addr = resv->range.start,
-					  .out_start = r->start,
-					  .out_last = r->last,
-					  .out_detail = resv->reason);
-	}
+	if (down_read_killable(&ioas->domains_rwsem))
+		return granule_fail(why, -EINTR, ERRNO);
+	rc = granule_check_allowed(ioas, *allowed, nr, why);
 	if (!rc) {
 		mutex_lock(&ioas->lock);
 		swap(ioas->allowed, *allowed);

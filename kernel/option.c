@@ -38,29 +38,20 @@ static int granule_option_rlimit_mode(struct granule_call *call,
 static int granule_set_small_pages(struct granule_ioas *ioas, bool small,
 				   struct iommu_last_error *why)
 {
-	struct granule_area *area;
-	u64 alignment;
-	int rc = 0;
+	bool old;
+	int rc;
 
 	if (down_write_killable(&ioas->domains_rwsem))
 		return granule_fail(why, -EINTR, ERRNO);
-	alignment = max_t(u64, ioas->granule ?: 1, small ? PAGE_SIZE : 1);
-	for (area = granule_area_first(ioas, 0, U64_MAX); area;
-	     area = granule_area_next(area, U64_MAX))
-		if (!granule_aligned(area->node.iova.start |
-				     granule_area_length(area) | area->offset,
-				     alignment)) {
-			rc = granule_fail(why, -EADDRINUSE, AREA_MISALIGNED,
-					  .out_start = area->node.iova.start,
-					  .out_last = area->node.iova.last,
-					  .out_limit = alignment);
-			break;
-		}
-	if (!rc) {
-		ioas->small_pages = small;
-		ioas->alignment = alignment;
-		granule_reserved_rebuild(ioas);
+	old = ioas->small_pages;
+	ioas->small_pages = small;
+	granule_ioas_measure(ioas);
+	rc = granule_ioas_check(ioas, why);
+	if (rc) {
+		ioas->small_pages = old;
+		granule_ioas_measure(ioas);
 	}
+	granule_reserved_rebuild(ioas);
 	up_write(&ioas->domains_rwsem);
 	return rc;
 }

@@ -185,7 +185,8 @@ static int granule_extents_resize(struct granule_pages *pages, u32 cap)
 
 	if (cap > 1) {
 		v = granule_should_fail() ? NULL :
-			kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT);
+			kvmalloc_array(cap, sizeof(*v),
+				       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!v)
 			return -ENOMEM;
 	}

@@ -12,7 +12,8 @@
  *   granule_pages.lock
  *   mmap_lock
  *
- * xa_lock of granule_ctx.objects and granule_ctx.errors_lock are innermost.
+ * xa_lock of granule_ctx.objects, granule_ctx.errors_lock and
+ * granule_attached_lock are innermost.
  * Two IOASes are never locked at once.
  */
 #ifndef GRANULE_PRIVATE_H
@@ -263,6 +264,9 @@ int granule_ioas_copy(struct granule_call *call);
 int granule_ioas_unmap(struct granule_call *call);
 int granule_ioas_list_areas(struct granule_call *call);
 void granule_ioas_destroy(struct granule_object *obj);
+int granule_check_allowed(struct granule_ioas *ioas,
+			  const struct iova_range *allowed, u32 nr,
+			  struct iommu_last_error *why);
 
 static inline struct granule_ioas *
 granule_ioas_get(struct granule_ctx *ctx, u32 id, struct iommu_last_error *why)
@@ -334,6 +338,8 @@ struct granule_hwpt {
 	bool msi_cookie;		/* msi_lock */
 };
 
+void granule_ioas_measure(struct granule_ioas *ioas);
+int granule_ioas_check(struct granule_ioas *ioas, struct iommu_last_error *why);
 int granule_hwpt_alloc_ioctl(struct granule_call *call);
 struct granule_hwpt *granule_hwpt_new(struct granule_ioas *ioas,
 				      struct granule_device *gdev,
@@ -346,9 +352,20 @@ void granule_hwpt_destroy(struct granule_object *obj);
 int granule_domain_map(struct iommu_domain *domain,
 		       const struct granule_area *area, u64 step,
 		       struct iommu_last_error *why);
-void granule_domain_unmap(struct iommu_domain *domain,
-			  const struct granule_area *area,
-			  struct iommu_iotlb_gather *gather);
+
+/* Areas on their way out of a domain. */
+struct granule_unmap {
+	struct iommu_domain *domain;
+	u64 no_table;		/* shorter areas than this free no table */
+	bool pending;		/* gather has something to sync */
+	struct iommu_iotlb_gather gather;
+};
+
+void granule_unmap_start(struct granule_unmap *unmap,
+			 struct granule_hwpt *hwpt);
+void granule_unmap_area(struct granule_unmap *unmap,
+			const struct granule_area *area);
+void granule_unmap_sync(struct granule_unmap *unmap);
 
 /* --- devices and their groups (device.c, group.c) --- */
 
@@ -365,8 +382,10 @@ struct granule_group {
 	struct iova_range aperture;
 
 	struct mutex lock;
-	struct granule_hwpt *hwpt;	/* lock; what the group is attached to */
-	struct list_head attached;	/* lock; granule_device.item */
+	phys_addr_t sw_msi;		/* lock; where MSIs go when attached */
+	/* What the group is attached to; lock and granule_attached_lock. */
+	struct granule_hwpt *hwpt;
+	struct list_head attached;	/* the same; granule_device.item */
 };
 
 struct granule_device {
@@ -374,7 +393,7 @@ struct granule_device {
 	struct granule_ctx *ctx;
 	struct device *dev;
 	struct granule_group *group;
-	bool attached;			/* group->lock */
+	bool attached;			/* as group->attached */
 	struct list_head item;		/* group->attached */
 };
 
@@ -391,6 +410,7 @@ int granule_group_replace(struct granule_group *group,
 			  struct granule_hwpt *hwpt,
 			  struct iommu_last_error *why);
 void granule_group_detach(struct granule_group *group);
+void granule_group_list(struct granule_device *gdev, bool attached);
 int granule_aperture_regions(const struct iova_range *aperture,
 			     const void *owner, struct list_head *regions);
 u32 granule_ioas_devices(struct granule_ioas *ioas,

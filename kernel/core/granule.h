@@ -48,4 +48,34 @@ static inline int granule_up(u64 x, u64 g, u64 *out)
 	return 0;
 }
 
+/**
+ * granule_piece - how much of a range one size of page covers
+ * @pgsize_bitmap: the sizes there are; the range is aligned to the smallest
+ * @iova: start of the range
+ * @length: bytes of it, not 0
+ *
+ * The largest page that is aligned and fits is taken, as often as it fits, up
+ * to where a larger one would be aligned and fit.
+ *
+ * Return: bytes, at least one page.
+ */
+static inline u64 granule_piece(u64 pgsize_bitmap, u64 iova, u64 length)
+{
+	u64 size = granule_of_bitmap(pgsize_bitmap), rest, next, gap;
+
+	for (rest = pgsize_bitmap & (pgsize_bitmap - 1); rest;
+	     rest &= rest - 1) {
+		next = granule_of_bitmap(rest);
+		if (next > length)
+			break;
+		gap = granule_offset(0 - iova, next);
+		if (gap && next > length - gap)
+			continue;
+		if (gap)
+			return gap;
+		size = next;
+	}
+	return granule_down(length, size);
+}
+
 #endif

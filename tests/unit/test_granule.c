@@ -67,4 +67,51 @@ TEST(rounding_at_both_ends)
 	}
 }
 
+/*
+ * However a range was mapped, with any of the sizes wherever one is aligned
+ * and fits: no page may reach over the end of a piece.
+ */
+TEST(piece)
+{
+	static const u64 bitmaps[] = {
+		0x1, 0x3, 0x9, 0x11, 0x7, 0xff, 0x15, 0x80, 0x88,
+	};
+	u64 start, length, at, n, size, page;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(bitmaps) / sizeof(bitmaps[0]); i++) {
+		u64 unit = granule_of_bitmap(bitmaps[i]);
+
+		for (start = 0; start < 260; start += unit)
+		for (length = unit; length < 400; length += unit)
+		for (at = start; at < start + length; at += n) {
+			n = granule_piece(bitmaps[i], at, start + length - at);
+			ASSERT_LT(0, n);
+			ASSERT_LE(n, start + length - at);
+			ASSERT_EQ(0, n % unit);
+			for (size = unit; size <= 0x80; size *= 2) {
+				if (!(size & bitmaps[i]))
+					continue;
+				/* The page that holds the last byte. */
+				page = granule_down(at + n - 1, size);
+				if (page < start ||
+				    page + size > start + length)
+					continue;
+				ASSERT_LE(page + size, at + n)
+					TH_LOG("%llx %llx+%llx at %llx",
+					       (unsigned long long)bitmaps[i],
+					       (unsigned long long)start,
+					       (unsigned long long)length,
+					       (unsigned long long)at);
+			}
+		}
+	}
+	/* At the end of the space, and with the sizes of VT-d. */
+	ASSERT_EQ(0x1000, granule_piece(0x40201000, 0 - 0x1000ULL, 0x1000));
+	ASSERT_EQ(0x1ff000, granule_piece(0x40201000, 0x1000, 0x400000));
+	ASSERT_EQ(0x3fe00000, granule_piece(0x40201000, 0x200000, 0x80000000));
+	ASSERT_EQ(0x40000000, granule_piece(0x40201000, 0, 0x7fffffff000 &
+					    0x40001000));
+}
+
 TEST_HARNESS_MAIN

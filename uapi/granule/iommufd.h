@@ -133,8 +133,8 @@ struct iommu_ioas_iova_ranges {
  * Promise that these IOVAs stay usable, and let automatic placement use no
  * others. Replaces the list given before. A device that cannot reach all of
  * them is then refused at attach (EADDRINUSE); EADDRINUSE also when some of
- * them cannot be reached already, EINVAL when a range is empty, reversed or
- * overlaps another of the list.
+ * them cannot be reached already, EINVAL when a range is reversed, a single
+ * byte, or overlaps another of the list, E2BIG for more than 65536 ranges.
  */
 struct iommu_ioas_allow_iovas {
 	__u32 size;
@@ -220,7 +220,7 @@ struct iommu_ioas_copy {
  *
  * Remove every mapping inside the range. Mappings are removed whole: one that
  * is only partly inside is ENOENT and nothing changes, as is a range that
- * holds none. @iova 0 with @length 2^64-1 removes all and always succeeds.
+ * holds none. @iova 0 with @length 2^64-1 removes all, also when that is none.
  * EBUSY when another thread is mapping or unmapping inside the range.
  */
 struct iommu_ioas_unmap {

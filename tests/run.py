@@ -21,6 +21,9 @@ PORT = ("-device pcie-root-port,id=rpt,chassis=7,slot=7,addr=0x18 "
         "-device edu,bus=rpt,addr=0.1")
 
 
+LOST_TIMER = "kthread timer wakeup didn't happen"
+
+
 class Totals:
     """Passed, failed and skipped tests, and lines worth showing."""
 
@@ -101,11 +104,17 @@ def run_meson(suite):
 def run_vm(options, names=()):
     """Programs in the VM; one whose kernel complains fails as a whole."""
     totals = Totals()
-    run = subprocess.run([TOP + "/tools/vm", "--timeout", "1500", *options,
-                          "--qemu", PORT, "--", TOP + "/tests/vm/all.sh",
-                          BUILD, *names],
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                         text=True, errors="replace")
+    command = [TOP + "/tools/vm", "--timeout", "1500", *options, "--qemu", PORT,
+               "--", TOP + "/tests/vm/all.sh", BUILD, *names]
+    for attempt in (1, 2):
+        run = subprocess.run(command, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True,
+                             errors="replace")
+        # QEMU lost a timer of an idle CPU: nothing that a module could do.
+        if attempt == 2 or LOST_TIMER not in run.stderr:
+            break
+        totals.notes.append("tried again: the virtual machine lost a timer (%s)"
+                            % LOST_TIMER)
     name, lines = None, []
     for line in run.stdout.splitlines():
         if line.startswith("# program: "):

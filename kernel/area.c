@@ -294,15 +294,15 @@ static void granule_displace(struct granule_ioas *ioas,
 int granule_area_check_granule(const struct granule_area *area, u64 granule,
 			       struct iommu_last_error *why)
 {
-	u64 frames = granule >> PAGE_SHIFT, bad;
+	u64 length = granule_area_length(area), bad;
 	s64 first;
 
 	if (granule <= PAGE_SIZE)
 		return 0;
 	first = extent_check_granule(&area->pages->extents,
 				     area->offset >> PAGE_SHIFT,
-				     granule_area_length(area) >> PAGE_SHIFT,
-				     frames, &bad);
+				     length >> PAGE_SHIFT,
+				     granule >> PAGE_SHIFT, &bad);
 	if (first < 0)
 		return 0;
 	return granule_fail(why, -EINVAL, NOT_CONTIGUOUS,
@@ -310,7 +310,8 @@ int granule_area_check_granule(const struct granule_area *area, u64 granule,
 					first * granule,
 			    .out_start = area->node.iova.start,
 			    .out_last = area->node.iova.last,
-			    .out_limit = granule, .out_need = bad);
+			    .out_limit = granule, .out_need = bad,
+			    .out_usage = length / granule);
 }
 
 static void granule_unfill(struct granule_ioas *ioas,

@@ -62,6 +62,7 @@ struct granule_device *granule_device_bind(struct granule_ctx *ctx,
 	granule_stat_add(GRANULE_STAT_DEVICES, 1);
 	*id = gdev->obj.id;
 	granule_object_publish(ctx, &gdev->obj);
+	granule_event_device(gdev, GRANULE_EVENT_DEVICE_BOUND);
 	return gdev;
 }
 EXPORT_SYMBOL_GPL(granule_device_bind);
@@ -73,6 +74,7 @@ void granule_device_unbind(struct granule_device *gdev)
 	/* After this no ioctl has a pointer to it. */
 	granule_object_remove_wait(ctx, &gdev->obj);
 	granule_device_detach(gdev);
+	granule_event_device(gdev, GRANULE_EVENT_DEVICE_UNBOUND);
 	granule_group_release(gdev->group);
 	granule_object_free(&gdev->obj);
 	granule_stat_add(GRANULE_STAT_DEVICES, -1);
@@ -203,6 +205,7 @@ int granule_device_attach(struct granule_device *gdev, unsigned int cmd,
 {
 	struct iommu_last_error why = {};
 	struct granule_object *obj;
+	u32 ioas = 0;
 	int rc;
 
 	obj = granule_object_get(gdev->ctx, *pt_id, GRANULE_OBJECT_ANY, &why);
@@ -210,6 +213,11 @@ int granule_device_attach(struct granule_device *gdev, unsigned int cmd,
 		rc = PTR_ERR(obj);
 		goto out;
 	}
+	if (obj->type == GRANULE_OBJECT_IOAS)
+		ioas = obj->id;
+	else if (obj->type == GRANULE_OBJECT_HWPT)
+		ioas = container_of(obj, struct granule_hwpt,
+				    obj)->ioas->obj.id;
 	if (obj->type == GRANULE_OBJECT_IOAS)
 		rc = granule_attach_ioas(gdev, container_of(obj,
 				struct granule_ioas, obj), pt_id, &why);
@@ -221,8 +229,12 @@ int granule_device_attach(struct granule_device *gdev, unsigned int cmd,
 				  .out_object_id = *pt_id);
 	granule_object_put(gdev->ctx, obj);
 out:
-	if (rc)
+	if (rc) {
 		granule_error_record(gdev->ctx, cmd, rc, &why);
+		granule_event_refused(gdev->ctx, false, ioas, &why);
+	} else {
+		granule_event_device(gdev, GRANULE_EVENT_DEVICE_ATTACHED);
+	}
 	return rc;
 }
 EXPORT_SYMBOL_GPL(granule_device_attach);
@@ -233,6 +245,7 @@ void granule_device_detach(struct granule_device *gdev)
 
 	mutex_lock(&group->lock);
 	if (gdev->attached) {
+		granule_event_device(gdev, GRANULE_EVENT_DEVICE_DETACHED);
 		granule_group_list(gdev, false);
 		if (list_empty(&group->attached))
 			granule_group_detach(group);

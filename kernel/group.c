@@ -303,6 +303,11 @@ static int granule_domain_attach(struct granule_group *group,
 
 	down_write(&hwpt->ioas->domains_rwsem);
 	rc = iommu_attach_group(hwpt->domain, group->iommu);
+	if (!rc) {
+		rc = granule_hwpt_settle(hwpt);
+		if (rc)
+			iommu_detach_group(hwpt->domain, group->iommu);
+	}
 	up_write(&hwpt->ioas->domains_rwsem);
 	return rc;
 }
@@ -426,6 +431,18 @@ void granule_group_detach(struct granule_group *group)
 	granule_group_set_hwpt(group, NULL);
 	granule_group_unreserve(group, hwpt->ioas);
 	granule_object_put(group->ctx, &hwpt->obj);
+}
+
+/* The ID of the IOAS that a device is attached to; 0: none. */
+u32 granule_device_ioas(const struct granule_device *gdev)
+{
+	u32 id = 0;
+
+	spin_lock(&granule_attached_lock);
+	if (gdev->attached)
+		id = gdev->group->hwpt->ioas->obj.id;
+	spin_unlock(&granule_attached_lock);
+	return id;
 }
 
 /* The devices attached to @ioas: how many there are; the first @room of them. */

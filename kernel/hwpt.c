@@ -12,15 +12,27 @@
 
 #include "compat/hwinfo.h"
 #include "compat/iommu.h"
+#include "granule-dma.h"
 #include "private.h"
 
-/* Largest granule and the alignment that follows, for the HWPTs there are. */
+/* The granule in effect: not one that is only being tried. */
+u64 granule_ioas_granule(struct granule_ioas *ioas)
+{
+	u64 granule;
+
+	down_read(&ioas->domains_rwsem);
+	granule = ioas->granule;
+	up_read(&ioas->domains_rwsem);
+	return granule;
+}
+
+/* Largest granule and the alignment that follows, for what there is. */
 void granule_ioas_measure(struct granule_ioas *ioas)
 {
 	struct granule_hwpt *hwpt;
 
 	lockdep_assert_held_write(&ioas->domains_rwsem);
-	ioas->granule = 0;
+	ioas->granule = ioas->min_granule;
 	list_for_each_entry(hwpt, &ioas->hwpts, item)
 		ioas->granule = max(ioas->granule, hwpt->granule);
 	ioas->alignment = max_t(u64, ioas->granule ?: 1,
@@ -46,6 +58,26 @@ int granule_ioas_check(struct granule_ioas *ioas, struct iommu_last_error *why)
 	/* Reserved regions grow with the granule. */
 	return granule_check_allowed(ioas, ioas->allowed, ioas->nr_allowed,
 				     why);
+}
+
+/* Does all memory fit the granule, as just measured? Until it is pinned, yes. */
+int granule_ioas_check_pinned(struct granule_ioas *ioas,
+			      struct iommu_last_error *why)
+{
+	struct granule_area *area;
+	int rc;
+
+	lockdep_assert_held_write(&ioas->domains_rwsem);
+	if (!ioas->nr_hwpts)
+		return 0;
+	for (area = granule_area_first(ioas, 0, U64_MAX); area;
+	     area = granule_area_next(area, U64_MAX)) {
+		rc = granule_area_check_granule(area, ioas->granule, why);
+		if (rc)
+			return rc;
+		cond_resched();
+	}
+	return 0;
 }
 
 /* Take every mapping before @end out of the domain. */
@@ -86,7 +118,7 @@ static int granule_hwpt_fill(struct granule_hwpt *hwpt, bool pin,
 			if (rc)
 				goto err;
 		}
-		rc = granule_area_check_granule(area, hwpt->granule, why);
+		rc = granule_area_check_granule(area, ioas->granule, why);
 		if (!rc)
 			rc = granule_domain_map(hwpt->domain, area,
 						ioas->small_pages ?
@@ -156,6 +188,29 @@ out:
 	return rc;
 }
 
+/*
+ * granule_hwpt_settle - a device has been attached to its domain
+ *
+ * Some drivers know the page sizes only now. Mappings that are there already
+ * were made for the coarsest that the driver has, so theirs can but be finer;
+ * should they be coarser, the device must not stay. The caller holds
+ * domains_rwsem for writing. Return: 0 or -EINVAL.
+ */
+int granule_hwpt_settle(struct granule_hwpt *hwpt)
+{
+	u64 granule = granule_of_bitmap(hwpt->domain->pgsize_bitmap);
+
+	lockdep_assert_held_write(&hwpt->ioas->domains_rwsem);
+	if (!hwpt->linked || granule == hwpt->granule)
+		return 0;
+	if (granule > hwpt->granule)
+		return -EINVAL;
+	hwpt->granule = granule;
+	granule_ioas_measure(hwpt->ioas);
+	granule_reserved_rebuild(hwpt->ioas);
+	return 0;
+}
+
 static void granule_hwpt_unlink(struct granule_hwpt *hwpt)
 {
 	struct granule_ioas *ioas = hwpt->ioas;
@@ -211,6 +266,12 @@ struct granule_hwpt *granule_hwpt_new(struct granule_ioas *ioas,
 		granule_object_abort(ioas->ctx, &hwpt->obj);
 		return ERR_PTR(granule_fail(why, PTR_ERR(domain), ERRNO));
 	}
+	/*
+	 * We know of granules. A driver that does not know the flag refuses
+	 * it, and decides by itself when a device is attached.
+	 */
+	if (granule_of_bitmap(domain->pgsize_bitmap) > PAGE_SIZE)
+		iommu_set_pgtable_quirks(domain, GRANULE_DOMAIN_LARGE_PAGES);
 	hwpt->obj.reap = automatic;
 	hwpt->ctx = ioas->ctx;
 	hwpt->ioas = ioas;
@@ -218,6 +279,7 @@ struct granule_hwpt *granule_hwpt_new(struct granule_ioas *ioas,
 	hwpt->domain = domain;
 	hwpt->aperture = gdev->group->aperture;
 	mutex_init(&hwpt->msi_lock);
+	iommu_set_fault_handler(domain, granule_event_fault, hwpt);
 	/* Always: a device must not be able to leave caches stale. */
 	if (granule_device_enforces_snoop(gdev->dev) &&
 	    domain->ops->enforce_cache_coherency)

@@ -117,8 +117,9 @@ struct granule_device_source {
 	u32 group_flags;
 	u32 nr_devices, room_devices;
 	char (*devices)[IOMMU_DEVICE_NAME_LEN];
-	bool vtd;
+	bool vtd, virtio;
 	u64 vtd_cap, vtd_ecap;
+	struct granule_virtio_config virtio_config;
 };
 
 static void granule_fill_iova_range(struct capchain *chain,
@@ -205,6 +206,26 @@ static void granule_fill_vtd(struct capchain *chain,
 	cap->ecap_reg = src->vtd_ecap;
 }
 
+static void granule_fill_virtio(struct capchain *chain,
+				const struct granule_device_source *src)
+{
+	const struct granule_virtio_config *config = &src->virtio_config;
+	struct iommu_device_cap_pt_virtio *cap;
+
+	if (!src->virtio)
+		return;
+	cap = capchain_add(chain, IOMMU_DEVICE_CAP_PT_VIRTIO, 1, sizeof(*cap));
+	if (!cap)
+		return;
+	cap->page_size_mask = config->page_size_mask;
+	cap->first_iova = config->first_iova;
+	cap->last_iova = config->last_iova;
+	cap->first_domain = config->first_domain;
+	cap->last_domain = config->last_domain;
+	if (config->bypass)
+		cap->flags |= IOMMU_VIRTIO_BYPASS;
+}
+
 static void (*const granule_device_caps[])(struct capchain *chain,
 		const struct granule_device_source *src) = {
 	granule_fill_iova_range,
@@ -214,6 +235,7 @@ static void (*const granule_device_caps[])(struct capchain *chain,
 	granule_fill_pasid,
 	granule_fill_group,
 	granule_fill_vtd,
+	granule_fill_virtio,
 };
 
 static void granule_fill_device(struct capchain *chain, const void *source)
@@ -335,6 +357,7 @@ static int granule_collect_device(struct granule_device *gdev,
 	src->pasid_bits = granule_pasid_bits(gdev->dev);
 	src->vtd = !granule_vtd_registers(gdev->dev, &src->vtd_cap,
 					  &src->vtd_ecap);
+	src->virtio = !granule_virtio_config(gdev->dev, &src->virtio_config);
 	rc = granule_collect_group(group, src);
 	return rc ?: granule_collect_ranges(group, src);
 }

@@ -17,6 +17,7 @@
 /* Room for the argument of any ioctl. */
 union granule_arg {
 	u32 size;
+	struct iommu_buffer_alloc buffer_alloc;
 	struct iommu_destroy destroy;
 	struct iommu_device_info device_info;
 	struct iommu_hw_info hw_info;
@@ -97,6 +98,8 @@ static const struct granule_ioctl granule_ioctls[] = {
 		     granule_ioas_get_info, struct iommu_ioas_info),
 	IOCTL(GRANULE_BASE, IOMMU_IOAS_LIST_AREAS, granule_ioas_list_areas,
 	      struct iommu_ioas_list_areas, areas),
+	IOCTL(GRANULE_BASE, IOMMU_BUFFER_ALLOC, granule_buffer_alloc,
+	      struct iommu_buffer_alloc, out_mmap_offset),
 	IOCTL(GRANULE_BASE, IOMMU_GET_LAST_ERROR, granule_error_get,
 	      struct iommu_last_error, out_need),
 };
@@ -170,6 +173,7 @@ static long granule_ioctl(struct file *file, unsigned int cmd,
 	const struct granule_ioctl *op = granule_find_ioctl(cmd);
 	struct granule_call call;
 	union granule_arg buf;
+	u32 ioas = 0;
 	int rc;
 
 	call.ctx = ctx;
@@ -177,10 +181,17 @@ static long granule_ioctl(struct file *file, unsigned int cmd,
 	call.arg = &buf;
 	call.why.out_reason = IOMMU_REASON_NONE;
 	rc = op ? granule_call_load(&call, op) : -ENOTTY;
-	if (!rc)
+	if (!rc) {
+		if (cmd == IOMMU_IOAS_MAP)
+			ioas = buf.map.ioas_id;
+		else if (cmd == IOMMU_IOAS_COPY)
+			ioas = buf.copy.dst_ioas_id;
 		rc = op->fn(&call);
-	if (rc && cmd != IOMMU_GET_LAST_ERROR)
+	}
+	if (rc && cmd != IOMMU_GET_LAST_ERROR) {
 		granule_error_record(ctx, cmd, rc, &call.why);
+		granule_event_refused(ctx, ioas, ioas, &call.why);
+	}
 	return rc;
 }
 
@@ -195,10 +206,14 @@ static int granule_open(struct inode *inode, struct file *file)
 	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&ctx->idle);
 	spin_lock_init(&ctx->errors_lock);
+	spin_lock_init(&ctx->buffers_lock);
+	iova_tree_init(&ctx->buffers);
 	ctx->account = GRANULE_ACCOUNT_USER;
 	ctx->file = file;
 	file->private_data = ctx;
 	granule_stat_add(GRANULE_STAT_CONTEXTS, 1);
+	granule_context_add(ctx);
+	granule_event_context(ctx, GRANULE_EVENT_CONTEXT_OPENED);
 	return 0;
 }
 
@@ -207,6 +222,8 @@ static int granule_release(struct inode *inode, struct file *file)
 	struct granule_ctx *ctx = file->private_data;
 
 	granule_objects_destroy_all(ctx);
+	granule_event_context(ctx, GRANULE_EVENT_CONTEXT_CLOSED);
+	granule_context_remove(ctx);
 	xa_destroy(&ctx->objects);
 	if (ctx->owner)
 		granule_owner_put(ctx->owner);
@@ -222,6 +239,8 @@ static const struct file_operations granule_fops = {
 	.release = granule_release,
 	.unlocked_ioctl = granule_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = granule_buffer_mmap,
+	.get_unmapped_area = granule_buffer_address,
 };
 
 struct granule_ctx *granule_ctx_get_fd(int fd)
@@ -262,14 +281,24 @@ static int __init granule_init(void)
 	rc = granule_areas_init();
 	if (rc)
 		goto err_pages;
+	rc = granule_buffers_init();
+	if (rc)
+		goto err_areas;
+	rc = granule_netlink_init();
+	if (rc)
+		goto err_buffers;
 	rc = misc_register(&granule_misc);
 	if (rc) {
 		pr_err("cannot create /dev/iommu (%d): does this kernel have an iommufd of its own?\n",
 		       rc);
-		goto err_areas;
+		goto err_netlink;
 	}
 	return 0;
 
+err_netlink:
+	granule_netlink_exit();
+err_buffers:
+	granule_buffers_exit();
 err_areas:
 	granule_areas_exit();
 err_pages:
@@ -280,6 +309,8 @@ err_pages:
 static void __exit granule_exit(void)
 {
 	misc_deregister(&granule_misc);
+	granule_netlink_exit();
+	granule_buffers_exit();
 	granule_areas_exit();
 	granule_pages_exit();
 }

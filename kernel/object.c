@@ -22,10 +22,11 @@
 #include "private.h"
 
 /* None for devices: only their driver unbinds them. */
-static void (*const granule_destructors[GRANULE_OBJECT_DEVICE + 1])
+static void (*const granule_destructors[GRANULE_NR_OBJECT_TYPES])
 	(struct granule_object *obj) = {
 	[GRANULE_OBJECT_IOAS] = granule_ioas_destroy,
 	[GRANULE_OBJECT_HWPT] = granule_hwpt_destroy,
+	[GRANULE_OBJECT_BUFFER] = granule_buffer_destroy,
 };
 
 void granule_object_free(struct granule_object *obj)
@@ -62,10 +63,21 @@ void *granule_object_alloc(struct granule_ctx *ctx, size_t size,
 	return obj;
 }
 
+static void granule_object_event(struct granule_object *obj,
+				 enum granule_genl_event event)
+{
+	if (obj->type == GRANULE_OBJECT_IOAS)
+		granule_event_ioas(container_of(obj, struct granule_ioas, obj),
+				   event);
+}
+
 /* Let lookups find it. Cannot fail: the entry is there already. */
 void granule_object_publish(struct granule_ctx *ctx,
 			    struct granule_object *obj)
 {
+	/* Once it can be found it may be gone again. */
+	granule_object_event(obj, GRANULE_EVENT_IOAS_CREATED);
+	atomic_inc(&ctx->nr[obj->type]);
 	WARN_ON(xa_is_err(xa_store(&ctx->objects, obj->id, obj, GFP_KERNEL)));
 }
 
@@ -118,8 +130,11 @@ bool granule_object_tryget(struct granule_ctx *ctx, struct granule_object *obj)
 	return live;
 }
 
-static void granule_object_gone(struct granule_object *obj)
+static void granule_object_gone(struct granule_ctx *ctx,
+				struct granule_object *obj)
 {
+	atomic_dec(&ctx->nr[obj->type]);
+	granule_object_event(obj, GRANULE_EVENT_IOAS_DESTROYED);
 	granule_destructors[obj->type](obj);
 	granule_object_free(obj);
 }
@@ -142,7 +157,7 @@ void granule_object_put(struct granule_ctx *ctx, struct granule_object *obj)
 		__xa_erase(&ctx->objects, obj->id);
 	xa_unlock(&ctx->objects);
 	if (gone)
-		granule_object_gone(obj);
+		granule_object_gone(ctx, obj);
 }
 
 /*
@@ -153,6 +168,7 @@ void granule_object_remove_wait(struct granule_ctx *ctx,
 				struct granule_object *obj)
 {
 	xa_erase(&ctx->objects, obj->id);
+	atomic_dec(&ctx->nr[obj->type]);
 	if (!refcount_dec_and_test(&obj->users))
 		wait_event(ctx->idle, !refcount_read(&obj->users));
 }
@@ -181,7 +197,7 @@ int granule_object_destroy(struct granule_call *call)
 	}
 	__xa_erase(&ctx->objects, arg->id);
 	xa_unlock(&ctx->objects);
-	granule_object_gone(obj);
+	granule_object_gone(ctx, obj);
 	return 0;
 }
 
@@ -201,7 +217,7 @@ void granule_objects_destroy_all(struct granule_ctx *ctx)
 			if (!refcount_dec_if_one(&obj->users))
 				continue;
 			xa_erase(&ctx->objects, index);
-			granule_object_gone(obj);
+			granule_object_gone(ctx, obj);
 			progress = true;
 			cond_resched();
 		}

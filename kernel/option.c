@@ -4,8 +4,12 @@
  */
 #include <linux/capability.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 
 #include "private.h"
+
+/* The largest page that an IOMMU is likely to have, and hugetlb memory too. */
+#define GRANULE_MAX_WISH SZ_1G
 
 static int granule_option_rlimit_mode(struct granule_call *call,
 				      struct iommu_option *arg)
@@ -34,21 +38,34 @@ static int granule_option_rlimit_mode(struct granule_call *call,
 	return rc ? granule_fail(&call->why, rc, TOO_LATE) : 0;
 }
 
-/* Small pages are the CPU's at least, so mappings have to fit those. */
-static int granule_set_small_pages(struct granule_ioas *ioas, bool small,
-				   struct iommu_last_error *why)
+/*
+ * Change what the alignment follows from, if everything that is there fits.
+ * Small pages are the CPU's at least, so mappings have to fit those.
+ */
+static int granule_set_pages(struct granule_ioas *ioas,
+			     const struct iommu_option *arg,
+			     struct iommu_last_error *why)
 {
-	bool old;
+	u64 min_granule, granule;
+	bool small_pages;
 	int rc;
 
 	if (down_write_killable(&ioas->domains_rwsem))
 		return granule_fail(why, -EINTR, ERRNO);
-	old = ioas->small_pages;
-	ioas->small_pages = small;
+	small_pages = ioas->small_pages;
+	min_granule = ioas->min_granule;
+	granule = ioas->granule;
+	if (arg->option_id == IOMMU_OPTION_HUGE_PAGES)
+		ioas->small_pages = !arg->val64;
+	else
+		ioas->min_granule = arg->val64;
 	granule_ioas_measure(ioas);
 	rc = granule_ioas_check(ioas, why);
+	if (!rc && ioas->granule > granule)
+		rc = granule_ioas_check_pinned(ioas, why);
 	if (rc) {
-		ioas->small_pages = old;
+		ioas->small_pages = small_pages;
+		ioas->min_granule = min_granule;
 		granule_ioas_measure(ioas);
 	}
 	granule_reserved_rebuild(ioas);
@@ -66,7 +83,25 @@ static int granule_option_huge_pages(struct granule_ioas *ioas,
 	}
 	if (arg->val64 > 1)
 		return granule_fail(why, -EINVAL, ERRNO);
-	return granule_set_small_pages(ioas, !arg->val64, why);
+	return granule_set_pages(ioas, arg, why);
+}
+
+static int granule_option_granule(struct granule_ioas *ioas,
+				  struct iommu_option *arg,
+				  struct iommu_last_error *why)
+{
+	if (arg->op == IOMMU_OPTION_OP_GET) {
+		arg->val64 = granule_ioas_granule(ioas);
+		return 0;
+	}
+	if (arg->val64 && (!granule_valid(arg->val64) ||
+			   arg->val64 < PAGE_SIZE ||
+			   arg->val64 > GRANULE_MAX_WISH))
+		return granule_fail(why, -EINVAL, BAD_GRANULE,
+				    .out_usage = arg->val64,
+				    .out_need = PAGE_SIZE,
+				    .out_limit = GRANULE_MAX_WISH);
+	return granule_set_pages(ioas, arg, why);
 }
 
 static int granule_option_area_quota(struct granule_ioas *ioas,
@@ -95,6 +130,7 @@ static const struct granule_ioas_option {
 		  struct iommu_last_error *why);
 } granule_ioas_options[] = {
 	{ IOMMU_OPTION_HUGE_PAGES, granule_option_huge_pages },
+	{ IOMMU_OPTION_IOAS_GRANULE, granule_option_granule },
 	{ IOMMU_OPTION_AREA_QUOTA, granule_option_area_quota },
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User memory: charging, pinning, and remembering its frames.
+ * User memory: pinning it, and remembering its frames.
  *
  * Memory is described when it is mapped, and pinned while at least one mapping
  * of it is in an IOAS with a hardware page table. It is charged first, all of
@@ -8,166 +8,15 @@
  * are kept in packed extents, so that nothing ever asks the IOMMU what it maps
  * and unpinning works on whole runs.
  */
-#include <linux/capability.h>
-#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
-#include <linux/sched/user.h>
 #include <linux/slab.h>
 
 #include "compat/mm.h"
 #include "private.h"
 
 static struct kmem_cache *granule_pages_cache;
-
-/* --- owners --- */
-
-static bool granule_owner_is_current(const struct granule_owner *owner)
-{
-	return owner->mm == current->mm && owner->user == current_user() &&
-	       owner->task == current->group_leader;
-}
-
-void granule_owner_put(struct granule_owner *owner)
-{
-	if (!refcount_dec_and_test(&owner->users))
-		return;
-	mmdrop(owner->mm);
-	free_uid(owner->user);
-	put_task_struct(owner->task);
-	kfree(owner);
-}
-
-/* The caller as an owner; a file that one process uses has but one. */
-static struct granule_owner *granule_owner_get(struct granule_ctx *ctx)
-{
-	struct granule_owner *owner, *old;
-
-	spin_lock(&ctx->errors_lock);
-	owner = ctx->owner;
-	if (owner && granule_owner_is_current(owner)) {
-		refcount_inc(&owner->users);
-		spin_unlock(&ctx->errors_lock);
-		return owner;
-	}
-	spin_unlock(&ctx->errors_lock);
-
-	owner = granule_should_fail() ? NULL :
-		kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
-	if (!owner)
-		return NULL;
-	refcount_set(&owner->users, 2);	/* the cache's and the caller's */
-	owner->mm = current->mm;
-	mmgrab(owner->mm);
-	owner->user = get_uid(current_user());
-	owner->task = get_task_struct(current->group_leader);
-
-	spin_lock(&ctx->errors_lock);
-	old = ctx->owner;
-	ctx->owner = owner;
-	spin_unlock(&ctx->errors_lock);
-	if (old)
-		granule_owner_put(old);
-	return owner;
-}
-
-/* --- charging --- */
-
-static int granule_charge_mm(struct granule_owner *owner, unsigned long npages,
-			     bool add)
-{
-	int rc;
-
-	/* An address space that is gone has taken its count with it. */
-	if (!mmget_not_zero(owner->mm))
-		return add ? -EFAULT : 0;
-	mmap_write_lock(owner->mm);
-	rc = __account_locked_vm(owner->mm, npages, add, owner->task, false);
-	mmap_write_unlock(owner->mm);
-	mmput(owner->mm);
-	return rc;
-}
-
-static int granule_charge_user(struct granule_owner *owner,
-			       unsigned long npages)
-{
-	unsigned long limit =
-		task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	unsigned long used, sum;
-
-	used = atomic_long_read(&owner->user->locked_vm);
-	do {
-		if (check_add_overflow(used, npages, &sum) || sum > limit)
-			return -ENOMEM;
-	} while (!atomic_long_try_cmpxchg(&owner->user->locked_vm,
-					  (long *)&used, sum));
-	return 0;
-}
-
-static void granule_uncharge(struct granule_pages *pages)
-{
-	struct granule_owner *owner = pages->owner;
-
-	if (pages->account == GRANULE_ACCOUNT_USER)
-		atomic_long_sub(pages->npages, &owner->user->locked_vm);
-	else if (pages->account == GRANULE_ACCOUNT_MM)
-		granule_charge_mm(owner, pages->npages, false);
-	atomic64_sub(pages->npages, &owner->mm->pinned_vm);
-	granule_stat_add(GRANULE_STAT_PINNED_PAGES, -pages->npages);
-}
-
-static int granule_charge(struct granule_pages *pages,
-			  struct iommu_last_error *why)
-{
-	struct granule_owner *owner = pages->owner;
-	u64 used = 0;
-	int rc = 0;
-
-	if (granule_should_fail()) {
-		rc = -ENOMEM;
-	} else if (pages->account == GRANULE_ACCOUNT_USER) {
-		rc = granule_charge_user(owner, pages->npages);
-		used = atomic_long_read(&owner->user->locked_vm);
-	} else if (pages->account == GRANULE_ACCOUNT_MM) {
-		rc = granule_charge_mm(owner, pages->npages, true);
-		used = READ_ONCE(owner->mm->locked_vm);
-	}
-	if (rc == -ENOMEM)
-		return granule_fail(why, rc, MEMLOCK,
-				    .out_addr = pages->uva,
-				    .out_limit = task_rlimit(owner->task,
-							     RLIMIT_MEMLOCK),
-				    .out_usage = used << PAGE_SHIFT,
-				    .out_need = (u64)pages->npages
-						<< PAGE_SHIFT);
-	if (rc)
-		return granule_fail(why, rc, BAD_MEMORY,
-				    .out_addr = pages->uva);
-	atomic64_add(pages->npages, &owner->mm->pinned_vm);
-	granule_stat_add(GRANULE_STAT_PINNED_PAGES, pages->npages);
-	return 0;
-}
-
-/*
- * granule_memlock_usage - how far the caller is from its limit
- * @used: bytes counted in the mode of this file
- * @limit: bytes allowed; U64_MAX when not limited
- */
-int granule_memlock_usage(struct granule_ctx *ctx, u64 *used, u64 *limit)
-{
-	unsigned long rlim = rlimit(RLIMIT_MEMLOCK);
-
-	*limit = rlim == RLIM_INFINITY || capable(CAP_IPC_LOCK) ? U64_MAX :
-								  rlim;
-	if (ctx->account == GRANULE_ACCOUNT_MM)
-		*used = (u64)READ_ONCE(current->mm->locked_vm) << PAGE_SHIFT;
-	else
-		*used = (u64)atomic_long_read(&current_user()->locked_vm)
-			<< PAGE_SHIFT;
-	return 0;
-}
 
 /* --- extents --- */
 
@@ -380,14 +229,17 @@ int granule_pages_pin(struct granule_pages *pages, struct iommu_last_error *why)
 
 	mutex_lock(&pages->lock);
 	if (!pages->pins) {
-		rc = granule_charge(pages, why);
+		rc = granule_charge(pages->owner, pages->account,
+				    pages->npages, pages->uva, why);
 		if (rc)
 			goto out;
 		rc = granule_pin_all(pages, why);
 		if (rc) {
-			granule_uncharge(pages);
+			granule_uncharge(pages->owner, pages->account,
+					 pages->npages);
 			goto out;
 		}
+		granule_stat_add(GRANULE_STAT_PINNED_PAGES, pages->npages);
 	}
 	pages->pins++;
 out:
@@ -401,7 +253,8 @@ void granule_pages_unpin(struct granule_pages *pages)
 	mutex_lock(&pages->lock);
 	if (!--pages->pins) {
 		granule_unpin_extents(pages);
-		granule_uncharge(pages);
+		granule_uncharge(pages->owner, pages->account, pages->npages);
+		granule_stat_add(GRANULE_STAT_PINNED_PAGES, -pages->npages);
 	}
 	mutex_unlock(&pages->lock);
 }
@@ -438,8 +291,7 @@ struct granule_pages *granule_pages_alloc(struct granule_ctx *ctx, u64 uva,
 	}
 	refcount_set(&pages->users, 1);
 	pages->writable = writable;
-	pages->account = capable(CAP_IPC_LOCK) ? GRANULE_ACCOUNT_NONE :
-						 ctx->account;
+	pages->account = granule_account_mode(ctx);
 	pages->uva = range.start & PAGE_MASK;
 	pages->npages = range.last / PAGE_SIZE - range.start / PAGE_SIZE + 1;
 	mutex_init(&pages->lock);

@@ -12,8 +12,9 @@
  *   granule_pages.lock
  *   mmap_lock
  *
- * xa_lock of granule_ctx.objects, granule_ctx.errors_lock and
- * granule_attached_lock are innermost.
+ * xa_lock of granule_ctx.objects, granule_ctx.errors_lock,
+ * granule_ctx.buffers_lock and granule_attached_lock are innermost; the last
+ * one also within the first. granule_contexts_lock is taken with nothing held.
  * Two IOASes are never locked at once.
  */
 #ifndef GRANULE_PRIVATE_H
@@ -24,11 +25,14 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
 #include <granule/iommu.h>
+#include <granule/netlink.h>
 
 #include "core/extent.h"
 #include "core/granule.h"
@@ -47,6 +51,21 @@ enum granule_account {
 struct granule_errors;
 struct granule_owner;
 
+enum granule_object_type {
+	GRANULE_OBJECT_ANY,
+	GRANULE_OBJECT_IOAS,
+	GRANULE_OBJECT_HWPT,
+	GRANULE_OBJECT_BUFFER,
+	GRANULE_OBJECT_DEVICE,
+	GRANULE_NR_OBJECT_TYPES,
+};
+
+/* Events that somebody could flood us with: some a second are told. */
+struct granule_event_limit {
+	struct ratelimit_state rate;
+	atomic_t suppressed;		/* since the last one that was told */
+};
+
 /*
  * One open file. It lives as long as the file, on which every bound device
  * holds a reference: a VMM that closes /dev/iommu keeps its DMA.
@@ -59,6 +78,20 @@ struct granule_ctx {
 	spinlock_t errors_lock;
 	struct granule_errors *errors;	/* errors_lock; NULL until needed */
 	struct granule_owner *owner;	/* errors_lock; latest mapper, cached */
+	spinlock_t buffers_lock;
+	struct iova_tree buffers;	/* buffers_lock; by mmap() offset */
+
+	/* For who looks: see netlink.c. */
+	u64 id;
+	struct list_head item;		/* granule_contexts_lock */
+	struct pid *pid;		/* of the process that opened it */
+	char task[TASK_COMM_LEN];
+	atomic_t nr[GRANULE_NR_OBJECT_TYPES];	/* published ones */
+	atomic64_t refused;		/* mappings */
+	atomic64_t faults;
+	/* Apart: a user cannot hide what its device does. */
+	struct granule_event_limit refused_limit;
+	struct granule_event_limit fault_limit;
 };
 
 /* One ioctl in progress. */
@@ -101,6 +134,7 @@ enum granule_stat {
 	GRANULE_STAT_DEVICES,
 	GRANULE_STAT_AREAS,
 	GRANULE_STAT_PINNED_PAGES,
+	GRANULE_STAT_BUFFER_PAGES,
 	GRANULE_NR_STATS,
 };
 
@@ -113,13 +147,6 @@ static inline void granule_stat_add(enum granule_stat stat, long n)
 }
 
 /* --- objects (object.c) --- */
-
-enum granule_object_type {
-	GRANULE_OBJECT_ANY,
-	GRANULE_OBJECT_IOAS,
-	GRANULE_OBJECT_HWPT,
-	GRANULE_OBJECT_DEVICE,
-};
 
 struct granule_object {
 	enum granule_object_type type;
@@ -145,7 +172,7 @@ void granule_object_free(struct granule_object *obj);
 int granule_object_destroy(struct granule_call *call);
 void granule_objects_destroy_all(struct granule_ctx *ctx);
 
-/* --- memory (pages.c) --- */
+/* --- who pays (owner.c) --- */
 
 /*
  * Whose memory it is and whose limits count. Shared by all mappings that one
@@ -156,9 +183,20 @@ struct granule_owner {
 	struct mm_struct *mm;		/* mmgrab()ed: pinned remotely */
 	struct user_struct *user;
 	struct task_struct *task;	/* group leader, for its rlimits */
+	enum granule_account account;	/* when it came; for who looks */
 };
 
+struct granule_owner *granule_owner_get(struct granule_ctx *ctx);
 void granule_owner_put(struct granule_owner *owner);
+enum granule_account granule_account_mode(const struct granule_ctx *ctx);
+int granule_charge(struct granule_owner *owner, enum granule_account mode,
+		   unsigned long npages, u64 addr,
+		   struct iommu_last_error *why);
+void granule_uncharge(struct granule_owner *owner, enum granule_account mode,
+		      unsigned long npages);
+int granule_memlock_usage(struct granule_ctx *ctx, u64 *used, u64 *limit);
+
+/* --- memory (pages.c) --- */
 
 /*
  * A piece of user memory, and the frames that it is made of while it is
@@ -184,10 +222,21 @@ void granule_pages_put(struct granule_pages *pages);
 int granule_pages_pin(struct granule_pages *pages,
 		      struct iommu_last_error *why);
 void granule_pages_unpin(struct granule_pages *pages);
-int granule_memlock_usage(struct granule_ctx *ctx, u64 *used, u64 *limit);
 
 int __init granule_pages_init(void);
 void granule_pages_exit(void);
+
+/* --- buffers (buffer.c) --- */
+
+int granule_buffer_alloc(struct granule_call *call);
+void granule_buffer_destroy(struct granule_object *obj);
+int granule_buffer_mmap(struct file *file, struct vm_area_struct *vma);
+unsigned long granule_buffer_address(struct file *file, unsigned long addr,
+				     unsigned long len, unsigned long pgoff,
+				     unsigned long flags);
+
+int __init granule_buffers_init(void);
+void granule_buffers_exit(void);
 
 /* --- address spaces (ioas.c, area.c, reserve.c) --- */
 
@@ -243,7 +292,8 @@ struct granule_ioas {
 	unsigned int nr_hwpts;
 	struct list_head reserved;	/* granule_reserved; by range.start */
 	u64 alignment;			/* of IOVA, length, memory offset */
-	u64 granule;			/* of the HWPTs; 0 without any */
+	u64 granule;			/* largest of HWPTs and option, or 0 */
+	u64 min_granule;		/* option IOAS_GRANULE; 0: none */
 	bool small_pages;		/* option HUGE_PAGES is off */
 
 	struct mutex lock;		/* short; never held while pinning */
@@ -252,6 +302,7 @@ struct granule_ioas {
 	u64 mapped_bytes;
 	u64 held_pages;			/* by mappings, each page in each */
 	u64 area_quota;
+	atomic64_t faults;
 	struct iova_range *allowed;	/* ascending; NULL: everything */
 	u32 nr_allowed;
 };
@@ -331,21 +382,25 @@ struct granule_hwpt {
 	struct granule_ioas *ioas;	/* holds a user of it */
 	struct iommu_domain *domain;
 	struct iova_range aperture;
-	u64 granule;
+	u64 granule;			/* once linked */
 	bool linked;			/* in ioas->hwpts; its domains_rwsem */
 	struct list_head item;		/* ioas->hwpts */
 	struct mutex msi_lock;
 	bool msi_cookie;		/* msi_lock */
 };
 
+u64 granule_ioas_granule(struct granule_ioas *ioas);
 void granule_ioas_measure(struct granule_ioas *ioas);
 int granule_ioas_check(struct granule_ioas *ioas, struct iommu_last_error *why);
+int granule_ioas_check_pinned(struct granule_ioas *ioas,
+			      struct iommu_last_error *why);
 int granule_hwpt_alloc_ioctl(struct granule_call *call);
 struct granule_hwpt *granule_hwpt_new(struct granule_ioas *ioas,
 				      struct granule_device *gdev,
 				      bool automatic,
 				      struct iommu_last_error *why);
 int granule_hwpt_link(struct granule_hwpt *hwpt, struct iommu_last_error *why);
+int granule_hwpt_settle(struct granule_hwpt *hwpt);
 void granule_hwpt_abort(struct granule_hwpt *hwpt);
 void granule_hwpt_destroy(struct granule_object *obj);
 
@@ -411,6 +466,7 @@ int granule_group_replace(struct granule_group *group,
 			  struct iommu_last_error *why);
 void granule_group_detach(struct granule_group *group);
 void granule_group_list(struct granule_device *gdev, bool attached);
+u32 granule_device_ioas(const struct granule_device *gdev);
 int granule_aperture_regions(const struct iova_range *aperture,
 			     const void *owner, struct list_head *regions);
 u32 granule_ioas_devices(struct granule_ioas *ioas,
@@ -423,6 +479,24 @@ struct granule_device *granule_device_get(struct granule_ctx *ctx, u32 id,
 int granule_device_get_info(struct granule_call *call);
 int granule_ioas_get_info(struct granule_call *call);
 int granule_get_hw_info(struct granule_call *call);
+
+/* --- who looks (netlink.c, event.c) --- */
+
+void granule_context_add(struct granule_ctx *ctx);
+void granule_context_remove(struct granule_ctx *ctx);
+void granule_event_limit_init(struct granule_event_limit *limit);
+void granule_event_context(struct granule_ctx *ctx,
+			   enum granule_genl_event event);
+void granule_event_ioas(struct granule_ioas *ioas,
+			enum granule_genl_event event);
+void granule_event_device(struct granule_device *gdev,
+			  enum granule_genl_event event);
+void granule_event_refused(struct granule_ctx *ctx, bool mapping, u32 ioas,
+			   const struct iommu_last_error *why);
+int granule_event_fault(struct iommu_domain *domain, struct device *dev,
+			unsigned long iova, int flags, void *token);
+int __init granule_netlink_init(void);
+void granule_netlink_exit(void);
 
 /* --- options (option.c) --- */
 

@@ -38,6 +38,7 @@ STAT(objects, GRANULE_STAT_OBJECTS, 1);
 STAT(devices, GRANULE_STAT_DEVICES, 1);
 STAT(areas, GRANULE_STAT_AREAS, 1);
 STAT(pinned_bytes, GRANULE_STAT_PINNED_PAGES, PAGE_SIZE);
+STAT(buffer_bytes, GRANULE_STAT_BUFFER_PAGES, PAGE_SIZE);
 
 static struct attribute *granule_stat_attrs[] = {
 	&granule_stat_contexts.attr.attr,
@@ -45,6 +46,7 @@ static struct attribute *granule_stat_attrs[] = {
 	&granule_stat_devices.attr.attr,
 	&granule_stat_areas.attr.attr,
 	&granule_stat_pinned_bytes.attr.attr,
+	&granule_stat_buffer_bytes.attr.attr,
 	NULL
 };
 

@@ -6,7 +6,8 @@
  *
  * The drivers of these kernels allocate a domain without a device, which knows
  * none of that before an attach. For Intel VT-d the registers are public in
- * sysfs, and the attribute that shows them there shows them here as well.
+ * sysfs, as is the configuration of our virtio-iommu driver's, and the
+ * attribute that shows them there shows them here as well.
  */
 #ifndef COMPAT_HWINFO_H
 #define COMPAT_HWINFO_H
@@ -60,6 +61,46 @@ static inline int granule_vtd_registers(struct device *dev, u64 *cap, u64 *ecap)
 	int rc = granule_iommu_attr(dev, "intel-iommu", "cap", cap);
 
 	return rc ?: granule_iommu_attr(dev, "intel-iommu", "ecap", ecap);
+}
+
+/**
+ * struct granule_virtio_config - a virtio-iommu's configuration
+ * @page_size_mask: its page sizes
+ * @first_iova: what it translates
+ * @last_iova: inclusive
+ * @first_domain: its address spaces' numbers
+ * @last_domain: inclusive
+ * @bypass: 1 if devices can go past it
+ */
+struct granule_virtio_config {
+	u64 page_size_mask;
+	u64 first_iova, last_iova;
+	u64 first_domain, last_domain;
+	u64 bypass;
+};
+
+/* 0 and the configuration; -ENODEV when another driver drives the IOMMU. */
+static inline int granule_virtio_config(struct device *dev,
+					struct granule_virtio_config *config)
+{
+	const struct {
+		const char *name;
+		u64 *value;
+	} fields[] = {
+		{ "page_size_mask", &config->page_size_mask },
+		{ "first_iova", &config->first_iova },
+		{ "last_iova", &config->last_iova },
+		{ "first_domain", &config->first_domain },
+		{ "last_domain", &config->last_domain },
+		{ "bypass", &config->bypass },
+	};
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < ARRAY_SIZE(fields) && !rc; i++)
+		rc = granule_iommu_attr(dev, "granule-virtio-iommu",
+					fields[i].name, fields[i].value);
+	return rc;
 }
 
 /**
@@ -123,12 +164,17 @@ static inline bool granule_vtd_first_stage(u64 aperture_last)
  * @bitmap: those that an unattached domain claims
  * @last: the last IOVA that it claims
  *
- * VT-d's driver adds large pages only when a device is attached.
+ * VT-d's driver adds large pages only when a device is attached. Ours of
+ * virtio-iommus cannot tell, on kernels that do not say for which device a
+ * domain is, which of several they will be.
  */
 static inline u64 granule_pgsizes(struct device *dev, u64 bitmap, u64 last)
 {
+	struct granule_virtio_config config;
 	u64 cap, ecap;
 
+	if (!granule_virtio_config(dev, &config))
+		return config.page_size_mask;
 	if (granule_vtd_registers(dev, &cap, &ecap))
 		return bitmap;
 	/* FL1GP is bit 56; SLLPS are bits 34 (2M) and 35 (1G). */

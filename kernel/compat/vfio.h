@@ -64,7 +64,7 @@ int compat_vfio_mmaps_mmap(struct compat_vfio_mmaps *mmaps,
 bool compat_vfio_mmaps_zap_lock(struct compat_vfio_mmaps *mmaps,
 				struct vfio_pci_core_device *core);
 
-/* For each file of the device, when it is opened. */
+/* For each file of the device, when it has bound it. */
 static inline void compat_vfio_mmaps_open(struct compat_vfio_mmaps *mmaps,
 					  struct vfio_pci_core_device *core,
 					  struct file *file)

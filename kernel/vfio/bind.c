@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_DEVICE_BIND_IOMMUFD, ATTACH_IOMMUFD_PT and DETACH_IOMMUFD_PT.
+ * VFIO_DEVICE_BIND_IOMMUFD, ATTACH_IOMMUFD_PT and DETACH_IOMMUFD_PT, and
+ * GRANULE_VFIO_REVOKE.
  *
  * Who holds the device decides the group's DMA ownership, which granule.ko
  * claims at bind: a VFIO group that sits in a container owns it, so bind fails
@@ -90,34 +91,27 @@ static void side_close_device(struct side_device *side)
 	module_put(vdev->dev->driver->owner);
 }
 
-/*
- * VFIO_DEVICE_BIND_IOMMUFD. Returns 0; -EINVAL for wrong fields, and when this
- * file or another user of the device is bound already; -EBADF, -EBADFD for
- * what is no /dev/iommu; -ENODEV while the driver is being unbound; -EACCES
- * when the device demands a VF token; what granule_device_bind() and the
- * driver's open return.
- */
-long side_bind(struct side_file *sf, void __user *arg)
+/* With a reference on @side of the caller's own. */
+static int side_bind_file(struct file *file, struct side_device *side,
+			  int iommufd, u32 __user *out_devid)
 {
-	struct vfio_device_bind_iommufd __user *ubind = arg;
-	struct vfio_device_bind_iommufd bind;
-	struct side_device *side = sf->side;
+	struct side_file *sf = file->private_data;
 	struct vfio_device *vdev = side_vdev(side);
 	struct granule_ctx *ctx;
 	u32 id;
 	int ret;
 
-	if (copy_from_user(&bind, ubind, sizeof(bind)))
-		return -EFAULT;
-	if (bind.argsz < sizeof(bind) || bind.flags || bind.iommufd < 0)
-		return -EINVAL;
-
 	mutex_lock(&vdev->dev_set->lock);
+	/* Revoked while it waited for the lock? */
+	if (!sf->side) {
+		ret = -ESTALE;
+		goto out_unlock;
+	}
 	if (sf->bound) {
 		ret = -EINVAL;
 		goto out_unlock;
 	}
-	ctx = granule_ctx_get_fd(bind.iommufd);
+	ctx = granule_ctx_get_fd(iommufd);
 	if (IS_ERR(ctx)) {
 		ret = PTR_ERR(ctx);
 		goto out_unlock;
@@ -133,11 +127,14 @@ long side_bind(struct side_file *sf, void __user *arg)
 	ret = side_open_device(side, ctx, &id);
 	if (ret)
 		goto err_ctx;
-	if (granule_should_fail() || put_user(id, &ubind->out_devid)) {
+	if (granule_should_fail() || put_user(id, out_devid)) {
 		ret = -EFAULT;
 		goto err_close;
 	}
 
+	side_file_bound(sf);
+	/* Not before: a file that can be revoked must not point into @side */
+	compat_vfio_mmaps_open(&side->mmaps, side->core, file);
 	/* Pairs with smp_load_acquire() in side_file_vdev() */
 	smp_store_release(&sf->bound, true);
 	mutex_unlock(&vdev->dev_set->lock);
@@ -149,6 +146,33 @@ err_ctx:
 	granule_ctx_put(ctx);
 out_unlock:
 	mutex_unlock(&vdev->dev_set->lock);
+	return ret;
+}
+
+/*
+ * VFIO_DEVICE_BIND_IOMMUFD. Returns 0; -EINVAL for wrong fields, and when this
+ * file or another user of the device is bound already; -EBADF, -EBADFD for
+ * what is no /dev/iommu; -ENODEV while the driver is being unbound; -EACCES
+ * when the device demands a VF token; -ESTALE when the file was revoked; what
+ * granule_device_bind() and the driver's open return.
+ */
+long side_bind(struct file *file, void __user *arg)
+{
+	struct vfio_device_bind_iommufd __user *ubind = arg;
+	struct vfio_device_bind_iommufd bind;
+	struct side_device *side;
+	int ret;
+
+	if (copy_from_user(&bind, ubind, sizeof(bind)))
+		return -EFAULT;
+	if (bind.argsz < sizeof(bind) || bind.flags || bind.iommufd < 0)
+		return -EINVAL;
+
+	side = side_file_get(file->private_data);
+	if (!side)
+		return -ESTALE;
+	ret = side_bind_file(file, side, bind.iommufd, &ubind->out_devid);
+	side_device_put(side);
 	return ret;
 }
 
@@ -214,6 +238,23 @@ long side_detach(struct side_file *sf, void __user *arg)
 
 	mutex_lock(lock);
 	granule_device_detach(sf->side->gdev);
+	mutex_unlock(lock);
+	return 0;
+}
+
+/* GRANULE_VFIO_REVOKE, of the file that has bound the device. */
+long side_revoke(struct side_file *sf, void __user *arg)
+{
+	struct granule_vfio_revoke revoke;
+	struct mutex *lock = &side_vdev(sf->side)->dev_set->lock;
+
+	if (copy_from_user(&revoke, arg, sizeof(revoke)))
+		return -EFAULT;
+	if (revoke.argsz < sizeof(revoke) || revoke.flags)
+		return -EINVAL;
+
+	mutex_lock(lock);
+	side_files_revoke(sf->side);
 	mutex_unlock(lock);
 	return 0;
 }

@@ -2,7 +2,6 @@
 /* The file operations of /dev/vfio/devices/vfioN. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
@@ -10,26 +9,19 @@
 
 #include "private.h"
 
-/* Ends what side_device_get() began; the device may be gone right after. */
-static void side_registration_put(struct vfio_device *vdev)
-{
-	if (refcount_dec_and_test(&vdev->refcount))
-		complete(&vdev->comp);
-}
-
 static int side_open(struct inode *inode, struct file *file)
 {
 	struct side_file *sf;
+	int ret;
 
 	sf = kzalloc(sizeof(*sf), GFP_KERNEL_ACCOUNT);
 	if (!sf)
 		return -ENOMEM;
-	sf->side = side_device_get(iminor(inode));
-	if (!sf->side) {
+	ret = side_file_open(sf, iminor(inode));
+	if (ret) {
 		kfree(sf);
-		return -ENODEV;
+		return ret;
 	}
-	compat_vfio_mmaps_open(&sf->side->mmaps, sf->side->core, file);
 	file->private_data = sf;
 	return 0;
 }
@@ -37,13 +29,13 @@ static int side_open(struct inode *inode, struct file *file)
 static int side_release(struct inode *inode, struct file *file)
 {
 	struct side_file *sf = file->private_data;
-	struct vfio_device *vdev = side_vdev(sf->side);
+	struct side_device *side = side_file_close(sf);
 
-	side_unbind(sf);
-	side_device_put(sf->side);
+	if (side) {
+		side_unbind(sf);
+		side_device_put(side);
+	}
 	kfree(sf);
-	/* Last: the driver's remove() goes on from here and frees @vdev */
-	side_registration_put(vdev);
 	return 0;
 }
 
@@ -87,6 +79,7 @@ static const struct side_ioctl {
 	{ VFIO_DEVICE_FEATURE, side_feature },
 	{ VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, side_hot_reset_info },
 	{ VFIO_DEVICE_PCI_HOT_RESET, side_hot_reset },
+	{ GRANULE_VFIO_REVOKE, side_revoke },
 };
 
 static long side_dispatch(struct side_file *sf, unsigned int cmd,
@@ -113,7 +106,7 @@ static long side_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	long ret;
 
 	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
-		return side_bind(sf, (void __user *)arg);
+		return side_bind(file, (void __user *)arg);
 
 	vdev = side_file_vdev(file);
 	if (!vdev)

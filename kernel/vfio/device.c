@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/mutex.h>
@@ -16,7 +17,7 @@
 #include "private.h"
 
 /*
- * Protects sides, stopping, and the lookup in side_device_get(): while it is
+ * Protects sides, stopping, and the lookup in side_file_open(): while it is
  * held no side_device is freed. An entry stays until the last reference is
  * gone, not only until its driver is unbound: a file that is still open keeps
  * its device bound, and a reset of its neighbour must find it.
@@ -77,6 +78,11 @@ static void side_device_free(struct kref *ref)
 	kfree(side);
 }
 
+static void side_device_unref(struct side_device *side)
+{
+	kref_put_mutex(&side->ref, side_device_free, &sides_lock);
+}
+
 /* Caller holds device_lock(); called again for the same device, does nothing */
 static int side_device_add(struct device *dev)
 {
@@ -93,6 +99,7 @@ static int side_device_add(struct device *dev)
 	if (!side)
 		return -ENOMEM;
 	kref_init(&side->ref);
+	INIT_LIST_HEAD(&side->files);
 	side->core = core;
 	ret = compat_vfio_mmaps_init(&side->mmaps);
 	if (ret)
@@ -128,7 +135,7 @@ err_put:
 	mutex_lock(&sides_lock);
 	side->gone = true;
 	mutex_unlock(&sides_lock);
-	side_device_put(side);
+	side_device_unref(side);
 	return ret;
 err_mmaps:
 	compat_vfio_mmaps_exit(&side->mmaps);
@@ -162,36 +169,126 @@ static void side_device_remove(struct device *dev)
 
 	device_unregister(side->node);
 	device_remove_file(&core->vdev.device, &dev_attr_dev);
-	side_device_put(side);
+	side_device_unref(side);
+}
+
+/*
+ * A reference, and a VFIO registration with it: unbinding the driver waits for
+ * side_device_put(). Under sides_lock; false when the driver is on its way out.
+ */
+static bool side_device_get(struct side_device *side)
+{
+	lockdep_assert_held(&sides_lock);
+
+	if (!refcount_inc_not_zero(&side_vdev(side)->refcount))
+		return false;
+	kref_get(&side->ref);
+	return true;
+}
+
+/* What side_device_get() took; the device may be gone right after. */
+void side_device_put(struct side_device *side)
+{
+	struct vfio_device *vdev = side_vdev(side);
+
+	side_device_unref(side);
+	/* Last: the driver's remove() goes on from here and frees @vdev */
+	if (refcount_dec_and_test(&vdev->refcount))
+		complete(&vdev->comp);
 }
 
 /**
- * side_device_get - find the device behind a node, for a file
+ * side_file_open - find the device behind a node, for a new file
+ * @sf: zeroed
  * @index: the VFIO index, which is the minor number
  *
- * Takes a VFIO registration too: unbinding the driver waits until
- * side_device_put() and the end of the registration, in this order.
- *
- * Return: the device, or NULL when there is none or it is on its way out.
+ * Return: 0, or -ENODEV when there is none or it is on its way out.
  */
-struct side_device *side_device_get(unsigned int index)
+int side_file_open(struct side_file *sf, unsigned int index)
+{
+	struct side_device *side;
+	int ret = -ENODEV;
+
+	mutex_lock(&sides_lock);
+	side = xa_load(&sides, index);
+	if (side && !side->gone && side_device_get(side)) {
+		sf->side = side;
+		list_add(&sf->link, &side->files);
+		ret = 0;
+	}
+	mutex_unlock(&sides_lock);
+	return ret;
+}
+
+/**
+ * side_file_close - a file is released
+ * @sf: the file, which nobody uses any more
+ *
+ * Return: the device with the file's reference, which is the caller's to drop,
+ * or NULL for a file that was revoked.
+ */
+struct side_device *side_file_close(struct side_file *sf)
 {
 	struct side_device *side;
 
 	mutex_lock(&sides_lock);
-	side = xa_load(&sides, index);
-	if (side && !side->gone &&
-	    refcount_inc_not_zero(&side_vdev(side)->refcount))
-		kref_get(&side->ref);
-	else
+	side = sf->side;
+	if (side)
+		list_del_init(&sf->link);
+	mutex_unlock(&sides_lock);
+	return side;
+}
+
+/**
+ * side_file_get - the device of a file
+ * @sf: the file; it may be revoked at any time
+ *
+ * Return: the device with a reference of its own, for side_device_put(); NULL
+ * when the file was revoked.
+ */
+struct side_device *side_file_get(struct side_file *sf)
+{
+	struct side_device *side;
+
+	mutex_lock(&sides_lock);
+	side = sf->side;
+	if (side && !side_device_get(side))
 		side = NULL;
 	mutex_unlock(&sides_lock);
 	return side;
 }
 
-void side_device_put(struct side_device *side)
+/* The file has bound its device: from now on nobody can revoke it. */
+void side_file_bound(struct side_file *sf)
 {
-	kref_put_mutex(&side->ref, side_device_free, &sides_lock);
+	lockdep_assert_held(&side_vdev(sf->side)->dev_set->lock);
+
+	mutex_lock(&sides_lock);
+	list_del_init(&sf->link);
+	mutex_unlock(&sides_lock);
+}
+
+/**
+ * side_files_revoke - take the device from all files that have not bound it
+ * @side: the device; the caller has a reference of its own, and the lock of
+ *	its vfio_device_set, so that no BIND is under way
+ */
+void side_files_revoke(struct side_device *side)
+{
+	struct side_file *sf, *next;
+	unsigned int nr = 0;
+
+	lockdep_assert_held(&side_vdev(side)->dev_set->lock);
+
+	mutex_lock(&sides_lock);
+	list_for_each_entry_safe(sf, next, &side->files, link) {
+		list_del_init(&sf->link);
+		sf->side = NULL;
+		nr++;
+	}
+	mutex_unlock(&sides_lock);
+	while (nr--)
+		side_device_put(side);
 }
 
 /**

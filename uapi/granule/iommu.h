@@ -16,6 +16,7 @@ enum {
 	IOMMU_GRANULE_CMD_DEVICE_GET_INFO = IOMMU_GRANULE_CMD_BASE,
 	IOMMU_GRANULE_CMD_IOAS_GET_INFO = 0xc1,
 	IOMMU_GRANULE_CMD_IOAS_LIST_AREAS = 0xc2,
+	IOMMU_GRANULE_CMD_BUFFER_ALLOC = 0xc3,
 	IOMMU_GRANULE_CMD_GET_LAST_ERROR = 0xc4,
 };
 
@@ -78,6 +79,8 @@ struct iommu_device_info {
  * @IOMMU_DEVICE_CAP_GROUP: struct iommu_device_cap_group
  * @IOMMU_DEVICE_CAP_PT_VTD: struct iommu_device_cap_pt_vtd; page-table format
  *	of Intel VT-d
+ * @IOMMU_DEVICE_CAP_PT_VIRTIO: struct iommu_device_cap_pt_virtio; of a
+ *	virtio-iommu
  *
  * A program skips those it does not know.
  */
@@ -89,6 +92,7 @@ enum iommu_device_cap {
 	IOMMU_DEVICE_CAP_PASID_WIDTH = 5,
 	IOMMU_DEVICE_CAP_GROUP = 6,
 	IOMMU_DEVICE_CAP_PT_VTD = 0x100,
+	IOMMU_DEVICE_CAP_PT_VIRTIO = 0x101,
 };
 
 /**
@@ -224,12 +228,40 @@ struct iommu_device_cap_pt_vtd {
 };
 
 /**
+ * struct iommu_device_cap_pt_virtio - configuration of a virtio-iommu
+ * @header: id IOMMU_DEVICE_CAP_PT_VIRTIO, version 1
+ * @page_size_mask: page sizes, one bit each
+ * @first_iova: IOVAs that it translates: from here
+ * @last_iova: to here, inclusive
+ * @first_domain: numbers of its address spaces: from here
+ * @last_domain: to here, inclusive
+ * @flags: IOMMU_VIRTIO_*
+ * @__reserved: 0
+ *
+ * There are no page tables in memory that could be shared with it: mappings
+ * are requests of the virtio-iommu protocol (virtio specification 5.13).
+ * Absent when the kernel's own driver drives it.
+ */
+struct iommu_device_cap_pt_virtio {
+	struct iommu_cap_header header;
+	__aligned_u64 page_size_mask;
+	__aligned_u64 first_iova;
+	__aligned_u64 last_iova;
+	__u32 first_domain;
+	__u32 last_domain;
+	__u32 flags;
+#define IOMMU_VIRTIO_BYPASS (1 << 0) /* devices can go past it */
+	__u32 __reserved;
+};
+
+/**
  * struct iommu_ioas_info - ioctl(IOMMU_IOAS_GET_INFO)
  * @argsz: as in struct iommu_device_info
  * @flags: out: IOMMU_IOAS_INFO_*; ignored on input
  * @ioas_id: in: the IOAS
  * @cap_offset: out: offset of the first capability, or 0
- * @granule: out: smallest IOMMU page among attached page tables; 0 with none
+ * @granule: out: the largest of the attached IOMMUs' smallest pages and
+ *	IOMMU_OPTION_IOAS_GRANULE; 0 with neither
  * @iova_alignment: out: what IOVAs and lengths must be a multiple of
  * @nr_areas: out: number of mappings
  * @mapped_bytes: out: bytes mapped
@@ -345,6 +377,52 @@ struct iommu_ioas_list_areas {
 	_IO(IOMMUFD_TYPE, IOMMU_GRANULE_CMD_IOAS_LIST_AREAS)
 
 /**
+ * struct iommu_buffer_alloc - ioctl(IOMMU_BUFFER_ALLOC)
+ * @size: sizeof(struct iommu_buffer_alloc)
+ * @flags: must be 0
+ * @ioas_id: the buffer fits the granule that this IOAS has now; 0: of none
+ * @out_buffer_id: the new object, for IOMMU_DESTROY
+ * @length: bytes wanted; rounded up to the granule
+ * @granule: the buffer fits this granule as well: a power of two from the
+ *	CPU's page size to 2 MiB; 0: no wish
+ * @out_length: bytes there are
+ * @out_granule: every so many bytes from the start are one physically
+ *	contiguous, aligned piece
+ * @out_mmap_offset: offset for mmap() of this file
+ *
+ * Allocate memory that can be mapped where an IOMMU's smallest page is larger
+ * than the CPU's, for programs that cannot get huge pages. It is zeroed, never
+ * moved and never swapped out, and counts against RLIMIT_MEMLOCK (in the
+ * file's RLIMIT_MODE) for as long as the buffer or a mapping of it in a
+ * process exists; being pinned by IOMMU_IOAS_MAP counts once more, as with
+ * any memory.
+ *
+ * mmap() it, or part of it, with MAP_SHARED and without PROT_EXEC. Without
+ * MAP_FIXED the kernel picks an address that is congruent to the offset in the
+ * buffer; IOMMU_IOAS_MAP takes it like any other memory. IOMMU_DESTROY gives
+ * up the ID and the offset: mappings in processes and IOASes stay, and what is
+ * neither mapped nor pinned any more is freed. A mapping in a process also
+ * keeps the file open.
+ *
+ * ENOENT: no such IOAS. EINVAL: @length is 0, the granule is none or too
+ * large. EOVERFLOW: @length rounded up passes 2^64. ENOMEM: the limit on
+ * locked memory, or no such memory is left.
+ */
+struct iommu_buffer_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 ioas_id;
+	__u32 out_buffer_id;
+	__aligned_u64 length;
+	__aligned_u64 granule;
+	__aligned_u64 out_length;
+	__aligned_u64 out_granule;
+	__aligned_u64 out_mmap_offset;
+};
+#define IOMMU_BUFFER_ALLOC \
+	_IO(IOMMUFD_TYPE, IOMMU_GRANULE_CMD_BUFFER_ALLOC)
+
+/**
  * enum iommu_reason - why an ioctl failed
  * @IOMMU_REASON_NONE: no ioctl of this thread on this file failed
  * @IOMMU_REASON_ERRNO: nothing more to say than the errno
@@ -367,8 +445,9 @@ struct iommu_ioas_list_areas {
  *	not writable, or a device's
  * @IOMMU_REASON_MEMLOCK: need bytes more than usage pass RLIMIT_MEMLOCK limit
  * @IOMMU_REASON_QUOTA: limit mappings are allowed, usage are there
- * @IOMMU_REASON_NOT_CONTIGUOUS: the granule of limit bytes at addr is not one
- *	physically contiguous, aligned piece; need: how many such granules
+ * @IOMMU_REASON_NOT_CONTIGUOUS: the granule of limit bytes at addr, in the
+ *	process, is not one physically contiguous, aligned piece; start..last:
+ *	the mapping; need: how many such granules it has, usage: of how many
  * @IOMMU_REASON_PARTIAL: the range cuts the mapping start..last
  * @IOMMU_REASON_NOT_MAPPED: nothing is mapped at addr
  * @IOMMU_REASON_IN_PROGRESS: another thread is changing the mapping
@@ -393,6 +472,10 @@ struct iommu_ioas_list_areas {
  * @IOMMU_REASON_BAD_POINTER: a user pointer of the argument is bad
  * @IOMMU_REASON_BAD_RANGE: the range start..last of a list is empty, reversed,
  *	or overlaps the one before it in ascending order
+ * @IOMMU_REASON_BAD_GRANULE: the granule usage is not a power of two from need
+ *	to limit
+ * @IOMMU_REASON_NO_MEMORY: of need bytes the kernel found usage before it had
+ *	no contiguous pieces of limit bytes any more
  */
 enum iommu_reason {
 	IOMMU_REASON_NONE = 0,
@@ -429,6 +512,8 @@ enum iommu_reason {
 	IOMMU_REASON_AREA_MISALIGNED = 31,
 	IOMMU_REASON_BAD_POINTER = 32,
 	IOMMU_REASON_BAD_RANGE = 33,
+	IOMMU_REASON_BAD_GRANULE = 34,
+	IOMMU_REASON_NO_MEMORY = 35,
 };
 
 /**
@@ -487,10 +572,20 @@ struct iommu_last_error {
 
 /**
  * enum iommu_granule_option - options of IOMMU_OPTION beyond upstream's
+ * @IOMMU_OPTION_IOAS_GRANULE: of an IOAS: treat it as if an IOMMU with pages
+ *	of this size were attached: a power of two from the CPU's page size to
+ *	1 GiB (EINVAL), or 0 for none. IOVAs, lengths and addresses of memory
+ *	have to be aligned to it, and memory contiguous within it, which is
+ *	checked whenever memory is pinned. EADDRINUSE: a mapping is not aligned,
+ *	or an allowed range would touch a reserved region, which have to grow;
+ *	EINVAL: pinned memory of a mapping is not contiguous; nothing changes
+ *	then. Reading it gives the granule in effect, which attached IOMMUs may
+ *	make larger; 0 when there is none.
  * @IOMMU_OPTION_AREA_QUOTA: of an IOAS: largest number of mappings; EBUSY when
  *	there are more already. Further ones are then refused (ENOSPC).
  */
 enum iommu_granule_option {
+	IOMMU_OPTION_IOAS_GRANULE = 0x1000,
 	IOMMU_OPTION_AREA_QUOTA = 0x1001,
 };
 

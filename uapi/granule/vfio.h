@@ -26,7 +26,8 @@
  *
  * EINVAL: this file or another is bound already, or a field is wrong. EBADF,
  * EBADFD: not a file, not /dev/iommu. EPERM: another driver or user owns a
- * device of the group, or interrupts are not remapped.
+ * device of the group, or interrupts are not remapped. ESTALE: this file was
+ * revoked, see GRANULE_VFIO_REVOKE.
  */
 struct vfio_device_bind_iommufd {
 	__u32 argsz;
@@ -72,4 +73,24 @@ struct vfio_device_detach_iommufd_pt {
 #define VFIO_PCI_DEVID_NOT_OWNED -1
 
 #endif
+/**
+ * struct granule_vfio_revoke - ioctl(GRANULE_VFIO_REVOKE)
+ * @argsz: sizeof(struct granule_vfio_revoke), or more
+ * @flags: must be 0
+ *
+ * For the file that has bound the device: all others that are open now do
+ * nothing any more, for ever. They cannot be bound (ESTALE), and do not keep
+ * the device's driver from going. Who had the device before, or handed it on
+ * without binding it, thus has nothing left of it. Files that are opened later
+ * are as good as any.
+ *
+ * EINVAL: the file is not bound, or a field is wrong. ENOTTY: upstream's VFIO,
+ * which cannot do it.
+ */
+struct granule_vfio_revoke {
+	__u32 argsz;
+	__u32 flags;
+};
+#define GRANULE_VFIO_REVOKE _IO(VFIO_TYPE, 0xd0)
+
 #endif

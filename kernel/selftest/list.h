@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A random scatterlist and what is known of it. Made by list.c, played with by
+ * play.c.
+ */
+#ifndef GRANULE_SELFTEST_LIST_H
+#define GRANULE_SELFTEST_LIST_H
+
+#include "selftest.h"
+
+#define LIST_MAX 300	/* entries */
+/* Room for entries, and for the links between their tables. */
+#define LIST_TABLE (2 * LIST_MAX + 8)
+
+struct item {
+	const struct block *block;
+	phys_addr_t phys;
+	u32 length;
+	dma_addr_t dma;
+};
+
+/* What must not change: an entry as its owner wrote it. */
+struct entry {
+	unsigned long page_link;
+	unsigned int offset, length;
+};
+
+struct segment {
+	dma_addr_t dma;
+	u32 length;
+};
+
+struct list {
+	struct pool pool;
+	struct scatterlist table[LIST_TABLE];
+	struct entry entries[LIST_TABLE];
+	unsigned int table_nr;
+	struct item items[LIST_MAX];
+	unsigned int nr;
+	u64 bytes, granules;
+	struct segment segments[LIST_MAX];
+	int segments_nr;
+	bool mapped;
+
+	enum dma_data_direction dir;
+	unsigned long attrs;
+	unsigned int mask_bits;
+	u64 boundary;			/* a mask */
+	u32 max_segment;
+	u64 seed;			/* of what the device writes */
+	bool sgtable;			/* through dma_map_sgtable() */
+	struct sg_table sgt;
+};
+
+/* The limits are set; entries and table follow. */
+void list_make(struct run *run, struct list *l);
+/* Is the caller's list as it was written? */
+int list_check_restored(struct run *run, const struct list *l,
+			const char *when);
+/* All about a list that something was wrong with. */
+void list_describe(struct run *run, const struct list *l);
+
+#endif

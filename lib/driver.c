@@ -127,6 +127,8 @@ static int check_group(struct iommu_sys *sys, const struct move *m,
 	size_t i;
 	int rc;
 
+	if (m->dev->iommu_late)
+		return 0;
 	if (m->dev->group < 0)
 		return fail(why, -ENODEV,
 			    "%s is not behind an IOMMU, so its DMA cannot be "
@@ -150,6 +152,24 @@ static int check_group(struct iommu_sys *sys, const struct move *m,
 		break;
 	}
 	iommu_sys_group_free(group);
+	return rc;
+}
+
+/* A group that came with the driver could not be looked at before. */
+static int check_late(struct iommu_sys *sys, const struct move *m,
+		      const struct move *moves, size_t nr,
+		      struct iommu_why *why)
+{
+	struct move now = { 0 };
+	int rc;
+
+	if (!m->dev->iommu_late)
+		return 0;
+	rc = iommu_sys_device_get(sys, m->dev->name, &now.dev);
+	if (rc)
+		return fail(why, rc, "%s has gone", m->dev->name);
+	rc = check_group(sys, &now, moves, nr, why);
+	iommu_sys_device_free(now.dev);
 	return rc;
 }
 
@@ -270,6 +290,8 @@ int iommu_device_bind(struct iommu_sys *sys, const char *const *names,
 			rc = check_unused(sys, moves[i].dev, why);
 		if (!rc)
 			rc = do_move(sys, &moves[i], driver, why);
+		if (!rc)
+			rc = check_late(sys, &moves[i], moves, nr, why);
 	}
 	for (i = 0; i < nr && !rc; i++)
 		rc = check_node(sys, moves[i].dev->name, why);

@@ -21,6 +21,7 @@
  *  {object} {cmd} {errno} {cap}       {resv}     a reserved region's reason
  *  {down}   {addr} rounded down to {limit}       {total} usage + need
  *  {kib}    {total} in KiB, rounded up         {bounds} {need} to {limit}
+ *  {of}     " of {usage.n}" where that is known  {are} for {need.n}
  *  {ranges} ", see 'iommuctl ranges DEVICE'" where a device is given
  */
 struct sentence {
@@ -29,7 +30,7 @@ struct sentence {
 	const char *remedy;
 };
 
-#define REASON_LAST IOMMU_REASON_BAD_RANGE
+#define REASON_LAST IOMMU_REASON_NO_MEMORY
 
 static const struct sentence sentences[] = {
 	[IOMMU_REASON_NONE] = {
@@ -111,10 +112,11 @@ static const struct sentence sentences[] = {
 		"IOMMU_OPTION_AREA_QUOTA" },
 	[IOMMU_REASON_NOT_CONTIGUOUS] = {
 		IOMMU_ERROR_REFUSED,
-		"the IOMMU's smallest page is {limit} and {need.n} such pieces "
-		"of the memory are not physically contiguous, the first at "
-		"{addr}",
-		"use huge pages (hugetlb or transparent)" },
+		"{need.n}{of} granules of {limit} of the memory {are} not "
+		"physically contiguous and aligned, the first at {addr} in "
+		"the process, and the IOMMU has no smaller page here",
+		"use huge pages (hugetlb, or THP by madvise), mTHP of {limit}, "
+		"or a buffer (IOMMU_BUFFER_ALLOC)" },
 	[IOMMU_REASON_PARTIAL] = {
 		IOMMU_ERROR_REFUSED,
 		"the range cuts the mapping {start}-{last}, and mappings go "
@@ -169,7 +171,8 @@ static const struct sentence sentences[] = {
 		"the platform does not remap interrupts, so the device could "
 		"forge them",
 		"switch interrupt remapping on in the firmware and on the "
-		"kernel's command line" },
+		"kernel's command line, or trust the device with that ('echo "
+		"Y >/sys/module/granule/parameters/allow_unsafe_interrupts')" },
 	[IOMMU_REASON_NOT_COHERENT] = {
 		IOMMU_ERROR_REFUSED,
 		"the device's DMA is not cache-coherent, which user mappings "
@@ -200,6 +203,17 @@ static const struct sentence sentences[] = {
 		"the range {start}-{last} of the list is empty, reversed, or "
 		"overlaps another one",
 		"pass disjoint ranges, each with start below last" },
+	[IOMMU_REASON_BAD_GRANULE] = {
+		IOMMU_ERROR_REFUSED,
+		"a granule of {usage} was asked for, and it has to be a power "
+		"of two from {need} to {limit}",
+		"give one of these" },
+	[IOMMU_REASON_NO_MEMORY] = {
+		IOMMU_ERROR_REFUSED,
+		"the kernel has only {usage} of the {need} of memory asked for "
+		"in contiguous pieces of {limit}",
+		"ask for less, or let the kernel join what is free ('echo 1 "
+		">/proc/sys/vm/compact_memory')" },
 };
 
 /* Sentences that depend on out_detail too; looked up first. */
@@ -282,6 +296,8 @@ static const struct sentence *find(__u32 reason, __u32 detail)
 	case IOMMU_REASON_AREA_MISALIGNED:
 	case IOMMU_REASON_BAD_POINTER:
 	case IOMMU_REASON_BAD_RANGE:
+	case IOMMU_REASON_BAD_GRANULE:
+	case IOMMU_REASON_NO_MEMORY:
 		return &sentences[reason];
 	}
 	/* A newer kernel's. */
@@ -325,6 +341,7 @@ static const struct {
 	__u32 cmd;
 	const char *name;
 } commands[] = {
+	{ IOMMU_BUFFER_ALLOC, "IOMMU_BUFFER_ALLOC" },
 	{ IOMMU_DESTROY, "IOMMU_DESTROY" },
 	{ IOMMU_DEVICE_GET_INFO, "IOMMU_DEVICE_GET_INFO" },
 	{ IOMMU_GET_HW_INFO, "IOMMU_GET_HW_INFO" },
@@ -498,6 +515,10 @@ static void put_word(struct out *o, const char *word, size_t len,
 					  e->out_addr);
 	else if (is(word, len, "bounds"))
 		put_bounds(o, e);
+	else if (is(word, len, "of") && e->out_usage)
+		put(o, " of %" PRIu64, (uint64_t)e->out_usage);
+	else if (is(word, len, "are"))
+		put(o, "%s", e->out_need == 1 ? "is" : "are");
 	else if (is(word, len, "total"))
 		put_size(o, total);
 	else if (is(word, len, "kib"))
@@ -517,6 +538,24 @@ static void put_template(struct out *o, const char *t,
 		t = close + 1;
 	}
 	put(o, "%s", t);
+}
+
+int iommu_granule_rule(__u64 granule, __u64 cpu_page_size, char *buf,
+		       size_t len)
+{
+	struct out o = { .buf = buf, .room = len };
+
+	if (len)
+		buf[0] = 0;
+	if (granule <= cpu_page_size)
+		return 0;
+	put(&o, "every ");
+	put_size(&o, granule);
+	put(&o, " must be one physically contiguous, aligned piece: use huge "
+	    "pages (hugetlb, THP), mTHP of ");
+	put_size(&o, granule);
+	put(&o, ", or a buffer");
+	return o.used;
 }
 
 int iommu_error_sentence(const struct iommu_last_error *e, const char *device,

@@ -24,10 +24,19 @@ static bool same_node(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+void sys_printable(char *text)
+{
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+	}
+}
+
 static int add(struct found *f, pid_t pid, int fd)
 {
 	struct iommu_holder *more, *h;
 	char path[64];
+	size_t len;
 	FILE *comm;
 
 	more = reallocarray(f->v, f->nr + 1, sizeof(*more));
@@ -39,8 +48,10 @@ static int add(struct found *f, pid_t pid, int fd)
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
 	comm = fopen(path, "re");
 	if (comm) {
-		if (fgets(h->comm, sizeof(h->comm), comm))
-			h->comm[strcspn(h->comm, "\n")] = 0;
+		len = fread(h->comm, 1, sizeof(h->comm) - 1, comm);
+		/* The last newline is the kernel's. */
+		h->comm[len ? len - 1 : 0] = 0;
+		sys_printable(h->comm);
 		fclose(comm);
 	}
 	return 0;

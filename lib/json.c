@@ -69,7 +69,7 @@ static void put_address(struct builder *b, const char *key, uint64_t value)
 	put_format(b, key, "0x%" PRIx64, value);
 }
 
-/* 2^64-1 stands for "not limited". */
+/* 2^64-1 stands for "not limited", or "not known". */
 static void put_limit(struct builder *b, const char *key, uint64_t value)
 {
 	if (value == UINT64_MAX)
@@ -85,6 +85,15 @@ static void put_range(struct builder *b, uint64_t start, uint64_t last)
 	put_address(b, "last", last);
 	put_limit(b, "size", last - start == UINT64_MAX ?
 				     UINT64_MAX : last - start + 1);
+}
+
+/* What user memory must be like; null where any will do. */
+static void put_rule(struct builder *b, uint64_t granule, uint64_t page)
+{
+	char rule[200];
+
+	put_string(b, "rule", iommu_granule_rule(granule, page, rule,
+						 sizeof(rule)) ? rule : NULL);
 }
 
 static struct builder object(void)
@@ -149,6 +158,13 @@ struct json_object *iommu_json_device(const struct iommu_sys_device *dev)
 	put_string(&b, "driver", dev->driver);
 	put_string(&b, "driver_override", dev->driver_override);
 	put_string(&b, "iommu", dev->iommu);
+	put_string(&b, "iommu_driver", dev->iommu_driver);
+	if (dev->granule)
+		put_number(&b, "granule", dev->granule);
+	else
+		put_null(&b, "granule");
+	put_limit(&b, "iommu_faults", dev->iommu_faults);
+	put_bool(&b, "iommu_late", dev->iommu_late);
 	if (dev->group < 0)
 		put_null(&b, "group");
 	else
@@ -248,6 +264,41 @@ struct json_object *iommu_json_group(const struct iommu_sys_group *group)
 	return finish(&b);
 }
 
+struct json_object *iommu_json_kernel_dma(const struct iommu_sys_device *dev,
+					  const struct iommu_sys_group *group)
+{
+	static const struct iommu_sys_dma none = {
+		.granule = IOMMU_SYS_UNKNOWN,
+		.trusted = IOMMU_SYS_UNKNOWN,
+		.mapped_granules = IOMMU_SYS_UNKNOWN,
+		.mappings = IOMMU_SYS_UNKNOWN,
+		.bounce_granules = IOMMU_SYS_UNKNOWN,
+		.bounced_bytes = IOMMU_SYS_UNKNOWN,
+		.failures = IOMMU_SYS_UNKNOWN,
+	};
+	const struct iommu_sys_dma *dma = group && group->dma ? group->dma :
+								&none;
+	struct builder b = object();
+	struct iommu_sys_dma_state s;
+
+	iommu_sys_dma_state(dev, group, &s);
+	put_string(&b, "state", s.name);
+	put_string(&b, "by", s.by);
+	put_string(&b, "text", s.text);
+	put_string(&b, "remedy", s.remedy[0] ? s.remedy : NULL);
+	put_limit(&b, "granule", dma->granule);
+	if (dma->trusted == IOMMU_SYS_UNKNOWN)
+		put_null(&b, "trusted");
+	else
+		put_bool(&b, "trusted", dma->trusted);
+	put_limit(&b, "mapped_granules", dma->mapped_granules);
+	put_limit(&b, "mappings", dma->mappings);
+	put_limit(&b, "bounce_granules", dma->bounce_granules);
+	put_limit(&b, "bounced_bytes", dma->bounced_bytes);
+	put_limit(&b, "failures", dma->failures);
+	return finish(&b);
+}
+
 struct json_object *iommu_json_device_info(const struct iommu_device_info *info,
 					   const struct iommu_device_caps *caps)
 {
@@ -263,10 +314,14 @@ struct json_object *iommu_json_device_info(const struct iommu_device_info *info,
 		put_number(&b, "cpu_page_size", granule->cpu_page_size);
 		put_bool(&b, "needs_contiguous",
 			 granule->flags & IOMMU_GRANULE_NEEDS_CONTIGUOUS);
+		put_number(&b, "alignment", granule->granule);
+		put_rule(&b, granule->granule, granule->cpu_page_size);
 	} else {
 		put_null(&b, "granule");
 		put_null(&b, "cpu_page_size");
 		put_null(&b, "needs_contiguous");
+		put_null(&b, "alignment");
+		put_null(&b, "rule");
 	}
 	if (info->flags & IOMMU_DEVICE_INFO_ADDR_WIDTH)
 		put_number(&b, "address_width", info->addr_width);
@@ -298,6 +353,42 @@ struct json_object *iommu_json_device_info(const struct iommu_device_info *info,
 	else
 		put_null(&b, "iova_ranges");
 	put(&b, "reserved_regions", cap_regions(caps->reserved));
+	return finish(&b);
+}
+
+struct json_object *iommu_json_segment(const struct iommu_segment *seg)
+{
+	bool reserved = seg->kind == IOMMU_SEGMENT_RESERVED;
+	struct builder b = object();
+
+	put_range(&b, seg->start, seg->last);
+	put_string(&b, "kind", iommu_segment_name(seg->kind));
+	put_string(&b, "reason", reserved ?
+		   iommu_resv_reason_name(seg->reason) : NULL);
+	put_string(&b, "text", reserved ?
+		   iommu_resv_reason_text(seg->reason) : NULL);
+	put_bool(&b, "read", seg->flags & IOMMU_IOAS_MAP_READABLE);
+	put_bool(&b, "write", seg->flags & IOMMU_IOAS_MAP_WRITEABLE);
+	put_number(&b, "areas", seg->areas);
+	put_number(&b, "mapped_bytes", seg->mapped);
+	return finish(&b);
+}
+
+static const char *some(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+struct json_object *iommu_json_finding(const struct iommu_finding *finding)
+{
+	struct builder b = object();
+
+	put_string(&b, "level", iommu_finding_level_name(finding->level));
+	put_string(&b, "check", finding->check);
+	put_string(&b, "object", finding->object);
+	put_string(&b, "value", finding->value);
+	put_string(&b, "rule", some(finding->rule));
+	put_string(&b, "remedy", some(finding->remedy));
 	return finish(&b);
 }
 
@@ -350,5 +441,119 @@ struct json_object *iommu_json_ioas(__u32 id,
 	put_number(&b, "memlock_used", info->memlock_used);
 	put(&b, "devices", attached(caps->devices));
 	put(&b, "reserved_regions", cap_regions(caps->reserved));
+	return finish(&b);
+}
+
+static struct json_object *context_ioas(const struct iommu_context_ioas *ioas)
+{
+	struct builder b = object();
+
+	put_number(&b, "ioas", ioas->id);
+	put_number(&b, "granule", ioas->granule);
+	put_number(&b, "nr_areas", ioas->areas);
+	put_number(&b, "mapped_bytes", ioas->mapped);
+	put_number(&b, "pinned_bytes", ioas->pinned);
+	put_limit(&b, "area_quota", ioas->quota);
+	put_number(&b, "faults", ioas->faults);
+	return finish(&b);
+}
+
+static struct json_object *
+context_device(const struct iommu_context_device *device)
+{
+	struct builder b = object();
+
+	put_string(&b, "device", device->name);
+	put_number(&b, "id", device->id);
+	put_number(&b, "group", device->group);
+	if (device->ioas)
+		put_number(&b, "ioas", device->ioas);
+	else
+		put_null(&b, "ioas");
+	return finish(&b);
+}
+
+/* A process by number and name; null where there is none. */
+static void put_process(struct builder *b, const char *key, pid_t pid,
+			const char *task, uid_t uid)
+{
+	struct builder p;
+
+	if (!pid) {
+		put_null(b, key);
+		return;
+	}
+	p = object();
+	put_number(&p, "pid", pid);
+	put_string(&p, "comm", task);
+	put_limit(&p, "user", uid == (uid_t)-1 ? UINT64_MAX : uid);
+	put(b, key, finish(&p));
+}
+
+struct json_object *iommu_json_context(const struct iommu_context *c)
+{
+	struct json_object *ioases = json_object_new_array();
+	struct json_object *devices = json_object_new_array();
+	__u64 areas = 0, mapped = 0, pinned = 0;
+	struct builder b = object();
+	size_t i;
+
+	for (i = 0; i < c->nr_ioases; i++) {
+		areas += c->ioases[i].areas;
+		mapped += c->ioases[i].mapped;
+		pinned += c->ioases[i].pinned;
+		ioases = ioases ? append(ioases, context_ioas(&c->ioases[i])) :
+				  NULL;
+	}
+	for (i = 0; i < c->nr_devices; i++)
+		devices = devices ? append(devices,
+					   context_device(&c->devices[i])) :
+				    NULL;
+	put_number(&b, "context", c->context);
+	put_process(&b, "opened_by", c->pid, c->task, c->uid);
+	put_process(&b, "used_by", c->user_pid, c->user_task, c->user_uid);
+	put_number(&b, "nr_areas", areas);
+	put_number(&b, "mapped_bytes", mapped);
+	put_number(&b, "pinned_bytes", pinned);
+	put_limit(&b, "memlock_used", c->locked);
+	put_limit(&b, "memlock_limit", c->lock_limit);
+	put_number(&b, "refused", c->refused);
+	put_number(&b, "faults", c->faults);
+	put(&b, "ioas", ioases);
+	put(&b, "devices", devices);
+	return finish(&b);
+}
+
+struct json_object *iommu_json_event(const struct iommu_event *e)
+{
+	bool refusal = e->kind == IOMMU_EVENT_MAP_REFUSED ||
+		       e->kind == IOMMU_EVENT_LIMIT_REACHED;
+	bool fault = e->kind == IOMMU_EVENT_FAULT;
+	struct builder b = object();
+	char text[400];
+
+	iommu_event_sentence(e, text, sizeof(text));
+	put_string(&b, "kind", iommu_event_name(e->kind));
+	put_string(&b, "source", e->from_log ? "kernel-log" : "module");
+	put_string(&b, "device", e->device[0] ? e->device : NULL);
+	put_limit(&b, "context", e->context ? e->context : UINT64_MAX);
+	put_limit(&b, "ioas", e->ioas ? e->ioas : UINT64_MAX);
+	put_process(&b, "process", e->pid, e->task, e->uid);
+	if (fault) {
+		put_address(&b, "iova", e->addr);
+		put_string(&b, "access", e->write ? "write" :
+					 e->read ? "read" : NULL);
+	}
+	if (refusal) {
+		put_address(&b, "address", e->addr);
+		put_number(&b, "reason", e->reason);
+		put_number(&b, "errno", e->error);
+	}
+	if (e->kind == IOMMU_EVENT_LIMIT_REACHED) {
+		put_number(&b, "limit", e->limit);
+		put_number(&b, "usage", e->usage);
+	}
+	put_number(&b, "suppressed", e->suppressed);
+	put_string(&b, "message", text);
 	return finish(&b);
 }

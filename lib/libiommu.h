@@ -18,6 +18,8 @@
 #include <granule/iommufd.h>
 #include <granule/vfio.h>
 
+#include "libiommu-watch.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -119,6 +121,63 @@ int iommu_ioas_list_areas(int fd, __u32 ioas_id,
  */
 int iommu_last_error(int fd, struct iommu_last_error *ret);
 
+/**
+ * iommu_ioas_granule - smallest page in effect in an IOAS
+ * @ret: in bytes; 0 when no device is attached and none was set
+ *
+ * Return: 0; -EOPNOTSUPP when /dev/iommu is not Granule's.
+ */
+int iommu_ioas_granule(int fd, __u32 ioas_id, __u64 *ret);
+
+/**
+ * iommu_ioas_set_granule - raise the granule of an IOAS on purpose
+ * @granule: a power of two from the CPU's page size to 1 GiB; 0 for none
+ *
+ * IOVAs, lengths and memory addresses have to be multiples of it, and memory
+ * physically contiguous within it, as if an IOMMU with such pages were
+ * attached. What attached IOMMUs need stays the minimum.
+ *
+ * Return: 0; -EINVAL no granule, or memory of a mapping is not contiguous;
+ * -EADDRINUSE a mapping is not aligned; -EOPNOTSUPP when /dev/iommu is not
+ * Granule's.
+ */
+int iommu_ioas_set_granule(int fd, __u32 ioas_id, __u64 granule);
+
+/**
+ * iommu_buffer_alloc - allocate memory of the kernel's that fits a granule
+ * @ioas_id: that this IOAS has now; 0 for none
+ * @granule: and this one, up to 2 MiB; 0 for none
+ * @length: in bytes, rounded up to the granule
+ * @ret: out_buffer_id, out_length, out_granule; mmap() @fd at out_mmap_offset
+ *	with MAP_SHARED
+ *
+ * Return: 0; -ENOENT, -EINVAL, -EOVERFLOW, -ENOMEM, for which
+ * iommu_last_error() knows more; -ENOTTY when /dev/iommu is not Granule's.
+ */
+int iommu_buffer_alloc(int fd, __u32 ioas_id, __u64 granule, __u64 length,
+		       struct iommu_buffer_alloc *ret);
+
+/* A buffer that is mapped here. */
+struct iommu_buffer {
+	__u32 id;
+	void *va;
+	__u64 length;	/* as mapped at @va */
+	__u64 granule;	/* this much of it at a time is contiguous */
+	__u64 offset;	/* of it, for mmap() of the /dev/iommu file */
+};
+
+/**
+ * iommu_buffer_get - allocate a buffer and map it, aligned to its granule
+ *
+ * Arguments and errors are those of iommu_buffer_alloc(). Other processes that
+ * have @fd can map it by its offset, with MAP_SHARED.
+ */
+int iommu_buffer_get(int fd, __u32 ioas_id, __u64 granule, __u64 length,
+		     struct iommu_buffer *ret);
+
+/* Unmap it and give it up; what an IOAS has mapped of it stays until unmap. */
+void iommu_buffer_put(int fd, struct iommu_buffer *buf);
+
 /* ---- VFIO device files (uapi.c) ---- */
 
 /* Open /dev/vfio/devices/vfioN. It can do nothing before it is bound. */
@@ -132,6 +191,13 @@ int iommu_vfio_attach(int devfd, __u32 *pt_id);
 
 /* Block the device's DMA again. */
 int iommu_vfio_detach(int devfd);
+
+/*
+ * Of the file that has bound the device: all others that are open now do
+ * nothing any more, for ever; binding them fails with -ESTALE. -ENOTTY where
+ * the kernel cannot do it: with upstream's VFIO.
+ */
+int iommu_vfio_revoke(int devfd);
 
 /* ---- Capability chains (caps.c) ---- */
 
@@ -165,6 +231,18 @@ struct iommu_ioas_caps {
 
 int iommu_ioas_caps_read(const struct iommu_ioas_info *info,
 			 struct iommu_ioas_caps *ret);
+
+/**
+ * iommu_granule_rule - what user memory must be like, as a sentence
+ * @granule: smallest IOMMU page in bytes
+ * @cpu_page_size: in bytes
+ * @buf: receives it, NUL-terminated, without full stop; "" where any memory
+ *	will do, because the CPU's page is not smaller
+ *
+ * Return: length of the whole sentence, as snprintf().
+ */
+int iommu_granule_rule(__u64 granule, __u64 cpu_page_size, char *buf,
+		       size_t len);
 
 /* ---- Errors in words (error.c) ---- */
 
@@ -226,6 +304,9 @@ struct iommu_sys_region {
 	__u32 reason;	/* enum iommu_resv_reason */
 };
 
+/* A number that sysfs does not have. */
+#define IOMMU_SYS_UNKNOWN ((__u64)-1)
+
 /* A PCI device. Strings are NULL where there is nothing to say. */
 struct iommu_sys_device {
 	char name[16];		/* 0000:00:03.0 */
@@ -236,8 +317,12 @@ struct iommu_sys_device {
 	char *vendor_name;	/* from pci.ids */
 	char *device_name;
 	char *driver;
-	char *driver_override;
+	char *driver_override;	/* NULL as well while a user keeps vfio from going */
 	char *iommu;		/* dmar0 */
+	char *iommu_driver;	/* granule_virtio_iommu */
+	__u64 granule;		/* smallest IOMMU page; 0: not in sysfs */
+	__u64 iommu_faults;	/* of this device; or IOMMU_SYS_UNKNOWN */
+	bool iommu_late;	/* has no driver, and no group before it has */
 	char *reset_method;	/* "flr bus" */
 	char *vfio;		/* vfio0 */
 	char *node;		/* /dev/vfio/devices/vfio0 */
@@ -245,10 +330,27 @@ struct iommu_sys_device {
 	int numa_node;		/* -1: none */
 };
 
+/*
+ * How the devices of a group do DMA for kernel drivers, where granule-dma sees
+ * to that: files of /sys/kernel/granule-dma/GROUP.
+ */
+struct iommu_sys_dma {
+	__u64 granule;		/* in bytes */
+	__u64 trusted;		/* 0: everything is bounced */
+	__u64 users;		/* devices whose driver's DMA is translated */
+	__u64 direct;		/* and is not */
+	__u64 mapped_granules;	/* now */
+	__u64 mappings;		/* made so far */
+	__u64 bounce_granules;	/* now */
+	__u64 bounced_bytes;	/* copied so far */
+	__u64 failures;		/* mappings refused so far */
+};
+
 /* An IOMMU group: devices that cannot be isolated from each other. */
 struct iommu_sys_group {
 	long id;
 	char *type;		/* of its default domain: DMA, identity, ... */
+	struct iommu_sys_dma *dma;	/* NULL: not granule-dma's */
 	struct iommu_sys_device **devices;
 	size_t nr_devices;
 	struct iommu_sys_region *regions;
@@ -301,6 +403,23 @@ void iommu_sys_groups_free(struct iommu_sys_group **groups, size_t nr);
 /* Does this device's driver keep its group from being given to a user? */
 bool iommu_sys_device_blocks(const struct iommu_sys_device *dev);
 
+/* What becomes of the DMA that a device does for a kernel driver. */
+struct iommu_sys_dma_state {
+	const char *name;	/* "translated", "bounced", "untranslated",
+				 * "blocked", "unused" or "unknown" */
+	const char *by;		/* "granule-dma", "kernel"; NULL: nobody does */
+	char text[160];		/* what that means */
+	char remedy[160];	/* against its drawback; "" where none is */
+};
+
+/**
+ * iommu_sys_dma_state - is kernel DMA of a device translated, and by whom?
+ * @group: the device's group; NULL where it has none
+ */
+void iommu_sys_dma_state(const struct iommu_sys_device *dev,
+			 const struct iommu_sys_group *group,
+			 struct iommu_sys_dma_state *ret);
+
 /* ---- Giving devices to vfio-pci and back (driver.c) ---- */
 
 /* Why something failed: one sentence without full stop. */
@@ -338,12 +457,62 @@ int iommu_device_bind(struct iommu_sys *sys, const char *const *names,
 int iommu_device_unbind(struct iommu_sys *sys, const char *name,
 			struct iommu_why *why);
 
+/* ---- Memory to map (memory.c) ---- */
+
+enum iommu_memory_kind {
+	IOMMU_MEMORY_ANONYMOUS,	/* pages of the CPU's size, most likely */
+	IOMMU_MEMORY_THP,	/* transparent huge pages; private */
+	IOMMU_MEMORY_HUGETLB,	/* reserved huge pages */
+	IOMMU_MEMORY_BUFFER,	/* an iommu_buffer */
+};
+
+/* "anonymous", "thp", "hugetlb", "buffer" */
+const char *iommu_memory_kind_name(enum iommu_memory_kind kind);
+
+/* What memory to get. */
+struct iommu_memory_want {
+	enum iommu_memory_kind kind;
+	__u64 length;		/* in bytes */
+	__u64 granule;		/* to align to, a power of two; 0: none */
+	__u64 huge;		/* size of hugetlb pages; 0: the default */
+	int iommufd;		/* for buffers */
+	__u32 ioas_id;		/* for buffers; 0: any */
+};
+
+struct iommu_memory {
+	enum iommu_memory_kind kind;
+	void *va;
+	__u64 length;		/* at least what was wanted */
+	int fd;			/* to be shared by mmap(); -1: none */
+	__u64 offset;		/* there, or of a buffer in the iommufd */
+	struct iommu_buffer buffer;	/* id 0 where it is none */
+};
+
+/**
+ * iommu_memory_get - fresh memory that a device can be given
+ *
+ * Return: 0; -ENOMEM and others, with @why.
+ */
+int iommu_memory_get(const struct iommu_memory_want *want,
+		     struct iommu_memory *ret, struct iommu_why *why);
+/* Give it back. It may have been given back already. */
+void iommu_memory_put(int iommufd, struct iommu_memory *mem);
+
+/**
+ * iommu_map_aligned - mmap() at an address that is a multiple of @align
+ * @align: a power of two; at least a page is meant
+ * @flags: MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS, ...
+ * @ret: NULL on error; munmap() it, @length rounded up to pages
+ */
+int iommu_map_aligned(__u64 length, __u64 align, int prot, int flags, int fd,
+		      __u64 offset, void **ret);
+
 /* ---- Who has a node open (holder.c) ---- */
 
 struct iommu_holder {
 	pid_t pid;
 	int fd;			/* number in that process */
-	char comm[32];
+	char comm[32];		/* printable ASCII, "?" for all else */
 };
 
 /**
@@ -362,6 +531,167 @@ int iommu_holders(struct iommu_sys *sys, const char *path, pid_t pid,
 /* A duplicate of that file, by pidfd_getfd(2): needs ptrace rights. */
 int iommu_holder_fd(const struct iommu_holder *holder);
 
+/* ---- The daemon (client.c, acquire.c) ---- */
+
+/*
+ * A connection to iommud. Calls block, one at a time; the interface is
+ * org.granule.iommud, described in its .varlink file.
+ */
+struct iommu_client;
+
+/* An answer of the daemon. iommu_reply_done() it, after errors too. */
+struct iommu_reply {
+	struct json_object *parameters;	/* of errors as well; may be NULL */
+	int *fds;		/* that came with it, close-on-exec */
+	size_t nr_fds;
+	bool continues;		/* of a stream: others follow */
+	char error[64];		/* "Busy"; "": none, or not the daemon's */
+	enum iommu_error_kind kind;
+	struct iommu_why why;	/* the error as a sentence */
+};
+
+/**
+ * iommu_client_open - connect to iommud
+ * @path: its socket; NULL for that of the environment variable IOMMUD_SOCKET,
+ *	or /run/iommud/iommud.sock when that is not set
+ * @ret: NULL on error
+ *
+ * Return: 0; -ENOENT or -ECONNREFUSED when there is no daemon; -EACCES;
+ * -ETIMEDOUT when it takes no connections for 30 seconds; others, with @why.
+ */
+int iommu_client_open(const char *path, struct iommu_client **ret,
+		      struct iommu_why *why);
+struct iommu_client *iommu_client_close(struct iommu_client *client);
+
+/* The socket, for poll(). Do not read from it. */
+int iommu_client_fd(const struct iommu_client *client);
+
+/* How long a call may take in milliseconds; -1 for any time. First 30000. */
+void iommu_client_set_timeout(struct iommu_client *client, int ms);
+
+/**
+ * iommu_client_call - call a method and wait for its only reply
+ * @method: "GetStatus", or with its interface, "org.varlink.service.GetInfo"
+ * @parameters: an object, or NULL for none; released in any case
+ * @ret: always filled in
+ *
+ * Return: 0; for an error of the daemon's, which @ret names, a negative errno
+ * that goes with it: -ENOENT NotFound, -EBUSY Busy, -EPERM PermissionDenied,
+ * -EINVAL Refused or InvalidPolicy, -ENXIO NoModule, -EDQUOT LimitReached,
+ * -EIO Failed; -EOPNOTSUPP when this daemon has no such method.
+ * Without a name of an error: -ETIMEDOUT, -ECONNRESET, -EBADMSG when it is no
+ * Varlink, -EMFILE when its files do not fit into this process; then the
+ * connection is of no use any more.
+ */
+int iommu_client_call(struct iommu_client *client, const char *method,
+		      struct json_object *parameters, struct iommu_reply *ret);
+
+/* The same, waiting @extra milliseconds longer after iommu_client_send(). */
+int iommu_client_answer(struct iommu_client *client, int extra,
+			struct iommu_reply *ret);
+
+/**
+ * iommu_client_send - send a call without waiting for a reply
+ * @more: ask for a stream of replies
+ */
+int iommu_client_send(struct iommu_client *client, const char *method,
+		      struct json_object *parameters, bool more,
+		      struct iommu_why *why);
+
+/**
+ * iommu_client_receive - the next reply of a stream
+ * @timeout: in milliseconds; 0 for what is here already, -1 for any time
+ *
+ * Descriptors that came since the reply before are in this one. -ETIMEDOUT
+ * between two replies leaves the connection as it is.
+ */
+int iommu_client_receive(struct iommu_client *client, int timeout,
+			 struct iommu_reply *ret);
+
+/* Descriptor @index of a reply, the caller's from now on; -EBADMSG. */
+int iommu_reply_take_fd(struct iommu_reply *reply, long index);
+
+/* Closes the descriptors that were not taken. */
+void iommu_reply_done(struct iommu_reply *reply);
+
+/* What to acquire. */
+struct iommu_acquire {
+	const char *const *devices;	/* by any name of a device */
+	size_t nr;
+	bool attach;		/* bound and attached; else only opened */
+	unsigned int wait;	/* milliseconds, while one is in use */
+};
+
+struct iommu_acquired_device {
+	char device[16];
+	int fd;
+	bool attached;		/* with it: */
+	__u32 dev_id;
+	__u32 ioas_id;
+	__u64 granule;		/* 0: not known */
+};
+
+/* Memory in a named IOAS: mmap() @fd with MAP_SHARED. */
+struct iommu_acquired_region {
+	char name[40];
+	int fd;
+	__u64 iova;
+	__u64 size;
+	bool read;		/* what devices may do */
+	bool write;
+};
+
+struct iommu_acquired {
+	int iommufd;		/* -1: the devices are in a named IOAS */
+	struct iommu_acquired_device *devices;
+	size_t nr_devices;
+	struct iommu_acquired_region *regions;
+	size_t nr_regions;
+};
+
+/**
+ * iommu_acquire - get devices from iommud, all of them or none
+ * @ret: all descriptors are close-on-exec; iommu_acquired_done() it
+ * @kind: of the failure
+ *
+ * The lease lasts until the last copy of a device's file is closed; one that
+ * is not attached, until this process has ended or called Release.
+ *
+ * Return: as iommu_client_call(), with @why.
+ */
+int iommu_acquire(struct iommu_client *client, const struct iommu_acquire *want,
+		  struct iommu_acquired *ret, enum iommu_error_kind *kind,
+		  struct iommu_why *why);
+
+/* The memory of a named IOAS, without a device. */
+int iommu_ioas_open(struct iommu_client *client, const char *name,
+		    struct iommu_acquired *ret, enum iommu_error_kind *kind,
+		    struct iommu_why *why);
+
+/* Closes what it still has: set descriptors that are to stay to -1. */
+void iommu_acquired_done(struct iommu_acquired *acquired);
+
+/* ---- Containers (cdi.c) ---- */
+
+/**
+ * iommu_cdi_spec - a spec of the Container Device Interface, version 0.6.0
+ * @devs: with nodes, each of which becomes a device "granule.org/vfio=NAME"
+ * @ret: a new reference
+ *
+ * Return: 0; -ENOMEM.
+ */
+int iommu_cdi_spec(struct iommu_sys_device *const *devs, size_t nr,
+		   struct json_object **ret);
+
+/**
+ * iommu_cdi_write - write a spec to a directory of specs, in place of the last
+ * @ret_path: the file; free() it
+ *
+ * Return: 0; -ENOENT no such directory; -EACCES; others.
+ */
+int iommu_cdi_write(struct json_object *spec, const char *dir,
+		    char **ret_path);
+
 /* ---- JSON (json.c) ---- */
 
 /*
@@ -373,12 +703,16 @@ int iommu_holder_fd(const struct iommu_holder *holder);
 
 struct json_object *iommu_json_device(const struct iommu_sys_device *dev);
 struct json_object *iommu_json_group(const struct iommu_sys_group *group);
+struct json_object *iommu_json_kernel_dma(const struct iommu_sys_device *dev,
+					  const struct iommu_sys_group *group);
 struct json_object *iommu_json_device_info(const struct iommu_device_info *info,
 					   const struct iommu_device_caps *caps);
 struct json_object *iommu_json_ranges(const struct iommu_iova_range *ranges,
 				      size_t nr);
 struct json_object *iommu_json_regions(const struct iommu_sys_region *regions,
 				       size_t nr);
+struct json_object *iommu_json_context(const struct iommu_context *context);
+struct json_object *iommu_json_event(const struct iommu_event *event);
 struct json_object *iommu_json_area(const struct iommu_area_info *area);
 struct json_object *iommu_json_ioas(__u32 id,
 				    const struct iommu_ioas_info *info,
@@ -387,5 +721,7 @@ struct json_object *iommu_json_ioas(__u32 id,
 #ifdef __cplusplus
 }
 #endif
+
+#include "libiommu-report.h"
 
 #endif

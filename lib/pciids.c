@@ -58,27 +58,16 @@ static char *name_of(const char *p)
 	return strndup(p, strcspn(p, "\n"));
 }
 
-void pci_ids_lookup(struct iommu_sys *sys, struct iommu_sys_device *dev)
+static void search(struct iommu_sys *sys, struct sys_names *names)
 {
-	static const char *const places[] = {
-		"/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids",
-	};
 	const char *vendor, *end, *line;
-	char path[PATH_MAX], key[16];
-	size_t i;
+	char key[16];
 
-	for (i = 0; !sys->pci_ids_tried && i < ARRAY_LEN(places); i++) {
-		if (!sys->pci_ids && !sys_format(sys, path, "%s", places[i]))
-			sys->pci_ids = slurp(path);
-	}
-	sys->pci_ids_tried = true;
-	if (!sys->pci_ids)
-		return;
-	snprintf(key, sizeof(key), "%04x  ", dev->vendor);
+	snprintf(key, sizeof(key), "%04x  ", names->vendor);
 	vendor = line_of(sys->pci_ids, key, NULL);
 	if (!vendor)
 		return;
-	dev->vendor_name = name_of(vendor);
+	names->vendor_name = name_of(vendor);
 	/* Its devices follow, indented by a tab, up to the next vendor. */
 	end = vendor;
 	while ((end = strchr(end, '\n'))) {
@@ -86,8 +75,59 @@ void pci_ids_lookup(struct iommu_sys *sys, struct iommu_sys_device *dev)
 		if (*end != '\t' && *end != '#' && *end != '\n')
 			break;
 	}
-	snprintf(key, sizeof(key), "\t%04x  ", dev->device);
+	snprintf(key, sizeof(key), "\t%04x  ", names->device);
 	line = line_of(vendor, key, end);
 	if (line)
-		dev->device_name = name_of(line);
+		names->device_name = name_of(line);
+}
+
+static void read_ids(struct iommu_sys *sys)
+{
+	static const char *const places[] = {
+		"/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids",
+	};
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; !sys->pci_ids_tried && i < ARRAY_LEN(places); i++) {
+		if (!sys->pci_ids && !sys_format(sys, path, "%s", places[i]))
+			sys->pci_ids = slurp(path);
+	}
+	sys->pci_ids_tried = true;
+}
+
+void pci_ids_lookup(struct iommu_sys *sys, struct iommu_sys_device *dev)
+{
+	struct sys_names *n, *more;
+	size_t i;
+
+	read_ids(sys);
+	if (!sys->pci_ids)
+		return;
+	/* The latest first: a card's functions follow each other. */
+	for (i = sys->nr_ids; i--; ) {
+		n = &sys->ids[i];
+		if (n->vendor == dev->vendor && n->device == dev->device)
+			goto found;
+	}
+	more = reallocarray(sys->ids, sys->nr_ids + 1, sizeof(*more));
+	if (!more)
+		return;
+	sys->ids = more;
+	n = &more[sys->nr_ids++];
+	*n = (struct sys_names){ .vendor = dev->vendor, .device = dev->device };
+	search(sys, n);
+found:
+	dev->vendor_name = n->vendor_name ? strdup(n->vendor_name) : NULL;
+	dev->device_name = n->device_name ? strdup(n->device_name) : NULL;
+}
+
+void pci_ids_forget(struct iommu_sys *sys)
+{
+	while (sys->nr_ids) {
+		free(sys->ids[--sys->nr_ids].vendor_name);
+		free(sys->ids[sys->nr_ids].device_name);
+	}
+	free(sys->ids);
+	free(sys->pci_ids);
 }

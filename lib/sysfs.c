@@ -38,7 +38,8 @@ struct iommu_sys *iommu_sys_free(struct iommu_sys *sys)
 {
 	if (sys) {
 		free(sys->root);
-		free(sys->pci_ids);
+		pci_ids_forget(sys);
+		sys_iommu_forget(sys);
 		free(sys);
 	}
 	return NULL;
@@ -149,9 +150,16 @@ bool sys_exists(const struct iommu_sys *sys, const char *fmt, ...)
 	return !FORMAT(sys, path, fmt) && !stat(path, &st);
 }
 
+/* PCI addresses are in hex, and only their domain has no fixed length. */
 static int by_name(const void *a, const void *b)
 {
-	return strverscmp(*(char *const *)a, *(char *const *)b);
+	const char *s = *(char *const *)a, *t = *(char *const *)b;
+
+	if (!strchr(s, ':') || !strchr(t, ':'))
+		return strverscmp(s, t);
+	if (strlen(s) != strlen(t))
+		return strlen(s) < strlen(t) ? -1 : 1;
+	return strcmp(s, t);
 }
 
 void sys_names_free(char **names, size_t nr)
@@ -207,41 +215,87 @@ int sys_names(const struct iommu_sys *sys, char ***ret, size_t *ret_nr,
 	return 0;
 }
 
+/*
+ * The files of a device are read by way of its directory, which spares the
+ * kernel most of each path: machines have thousands of devices.
+ */
+static bool read_at(int dir, const char *file, char *buf, size_t len)
+{
+	int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, len - 1);
+	close(fd);
+	if (n < 0)
+		return false;
+	while (n && isspace((unsigned char)buf[n - 1]))
+		n--;
+	buf[n] = 0;
+	return true;
+}
+
 /* A small text attribute; NULL where it is missing, empty or "(null)". */
-static char *attr(const struct iommu_sys *sys, const char *name,
-		  const char *file)
+static char *attr(int dir, const char *file)
 {
 	char buf[256];
 
-	if (sys_read(sys, buf, sizeof(buf), PCI_DEVICES "/%s/%s", name, file))
+	if (!read_at(dir, file, buf, sizeof(buf)))
 		return NULL;
 	return buf[0] && strcmp(buf, "(null)") ? strdup(buf) : NULL;
 }
 
-static long attr_number(const struct iommu_sys *sys, const char *name,
-			const char *file, long missing)
+static long attr_number(int dir, const char *file, long missing)
 {
 	char buf[64], *end;
 	long v;
 
-	if (sys_read(sys, buf, sizeof(buf), PCI_DEVICES "/%s/%s", name, file))
+	if (!read_at(dir, file, buf, sizeof(buf)))
 		return missing;
 	v = strtol(buf, &end, 0);
 	return end == buf || *end ? missing : v;
 }
 
-/* The vfio device of a PCI device: the only entry of its vfio-dev/. */
-static char *vfio_name(const struct iommu_sys *sys, const char *name)
+/* Last component of a link's target, or NULL. */
+static char *link_at(int dir, const char *file)
 {
-	char **names, *ret = NULL;
-	size_t nr;
+	char target[PATH_MAX];
+	const char *base;
+	ssize_t n = readlinkat(dir, file, target, sizeof(target) - 1);
 
-	if (sys_names(sys, &names, &nr, PCI_DEVICES "/%s/vfio-dev", name))
+	if (n < 0)
 		return NULL;
-	if (nr)
-		ret = strdup(names[0]);
-	sys_names_free(names, nr);
-	return ret;
+	target[n] = 0;
+	base = strrchr(target, '/');
+	return strdup(base ? base + 1 : target);
+}
+
+/* The vfio device of a PCI device: the only entry of its vfio-dev/. */
+static void read_vfio(int dir, struct iommu_sys_device *dev)
+{
+	int fd = openat(dir, "vfio-dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *ent;
+	char path[300];
+
+	if (!entries) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((ent = readdir(entries)) && ent->d_name[0] == '.')
+		;
+	if (ent)
+		dev->vfio = strdup(ent->d_name);
+	closedir(entries);
+	if (!dev->vfio)
+		return;
+	/* Without granule-vfio there is a vfio device but no node for it. */
+	snprintf(path, sizeof(path), "vfio-dev/%s/dev", dev->vfio);
+	if (!faccessat(dir, path, F_OK, 0) &&
+	    asprintf(&dev->node, "/dev/vfio/devices/%s", dev->vfio) < 0)
+		dev->node = NULL;
 }
 
 static bool parse_address(const char *arg, char *ret)
@@ -298,39 +352,65 @@ int iommu_sys_device_name(struct iommu_sys *sys, const char *arg, char *ret)
 	return rc;
 }
 
+/* One file has what three others have. */
+static void read_identity(int dir, struct iommu_sys_device *dev)
+{
+	unsigned int vendor, device, base, sub, interface;
+	char buf[128];
+
+	if (read_at(dir, "modalias", buf, sizeof(buf)) &&
+	    sscanf(buf, "pci:v%8xd%8xsv%*8xsd%*8xbc%2xsc%2xi%2x", &vendor,
+		   &device, &base, &sub, &interface) == 5) {
+		dev->vendor = vendor;
+		dev->device = device;
+		dev->class = base << 16 | sub << 8 | interface;
+		return;
+	}
+	dev->vendor = attr_number(dir, "vendor", 0xffff);
+	dev->device = attr_number(dir, "device", 0xffff);
+	dev->class = attr_number(dir, "class", 0);
+}
+
 /* @name is a directory of PCI_DEVICES. */
 static int read_device(struct iommu_sys *sys, const char *name,
 		       struct iommu_sys_device **ret)
 {
 	struct iommu_sys_device *dev;
-	char *group = NULL;
+	char path[PATH_MAX];
+	char *group;
+	int dir;
 
 	if (strlen(name) >= sizeof(dev->name) ||
-	    !sys_exists(sys, PCI_DEVICES "/%s", name))
+	    sys_format(sys, path, PCI_DEVICES "/%s", name))
+		return -ENODEV;
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
 		return -ENODEV;
 	dev = calloc(1, sizeof(*dev));
-	if (!dev)
+	if (!dev) {
+		close(dir);
 		return -ENOMEM;
+	}
 	strcpy(dev->name, name);
-	dev->vendor = attr_number(sys, name, "vendor", 0xffff);
-	dev->device = attr_number(sys, name, "device", 0xffff);
-	dev->class = attr_number(sys, name, "class", 0);
-	dev->revision = attr_number(sys, name, "revision", 0);
-	dev->numa_node = attr_number(sys, name, "numa_node", -1);
-	dev->driver_override = attr(sys, name, "driver_override");
-	dev->reset_method = attr(sys, name, "reset_method");
-	sys_link(sys, &dev->driver, PCI_DEVICES "/%s/driver", name);
-	sys_link(sys, &dev->iommu, PCI_DEVICES "/%s/iommu", name);
-	sys_link(sys, &group, PCI_DEVICES "/%s/iommu_group", name);
+	read_identity(dir, dev);
+	dev->revision = attr_number(dir, "revision", 0);
+	dev->numa_node = attr_number(dir, "numa_node", -1);
+	dev->reset_method = attr(dir, "reset_method");
+	dev->driver = link_at(dir, "driver");
+	dev->iommu = link_at(dir, "iommu");
+	group = link_at(dir, "iommu_group");
 	dev->group = group ? strtol(group, NULL, 10) : -1;
 	free(group);
-	dev->vfio = vfio_name(sys, name);
-	/* Without granule-vfio there is a vfio device but no node for it. */
-	if (dev->vfio &&
-	    sys_exists(sys, PCI_DEVICES "/%s/vfio-dev/%s/dev", name,
-		       dev->vfio) &&
-	    asprintf(&dev->node, "/dev/vfio/devices/%s", dev->vfio) < 0)
-		dev->node = NULL;
+	read_vfio(dir, dev);
+	/*
+	 * A VFIO device without a driver is on its way out: the kernel waits
+	 * for whoever has it open, and some kernels (6.1) have the device
+	 * locked meanwhile, which reading this one waits for.
+	 */
+	if (dev->driver || !dev->vfio)
+		dev->driver_override = attr(dir, "driver_override");
+	close(dir);
+	sys_iommu_read(sys, dev);
 	pci_ids_lookup(sys, dev);
 	*ret = dev;
 	return 0;
@@ -343,6 +423,7 @@ int iommu_sys_device_get(struct iommu_sys *sys, const char *arg,
 	int rc;
 
 	*ret = NULL;
+	sys_iommu_forget(sys);
 	rc = iommu_sys_device_name(sys, arg, name);
 	return rc ? rc : read_device(sys, name, ret);
 }
@@ -355,6 +436,7 @@ struct iommu_sys_device *iommu_sys_device_free(struct iommu_sys_device *dev)
 		free(dev->driver);
 		free(dev->driver_override);
 		free(dev->iommu);
+		free(dev->iommu_driver);
 		free(dev->reset_method);
 		free(dev->vfio);
 		free(dev->node);
@@ -402,6 +484,7 @@ int iommu_sys_devices(struct iommu_sys *sys, struct iommu_sys_device ***ret,
 
 	*ret = NULL;
 	*ret_nr = 0;
+	sys_iommu_forget(sys);
 	rc = sys_names(sys, &names, &nr, PCI_DEVICES);
 	if (rc == -ENOENT)	/* no PCI at all */
 		return 0;
@@ -461,8 +544,8 @@ static int read_regions(const struct iommu_sys *sys, long id,
 	return rc;
 }
 
-int iommu_sys_group_get(struct iommu_sys *sys, long id,
-			struct iommu_sys_group **ret)
+static int read_group(struct iommu_sys *sys, long id,
+		      struct iommu_sys_group **ret)
 {
 	struct iommu_sys_group *group;
 	char **names, type[64];
@@ -484,6 +567,8 @@ int iommu_sys_group_get(struct iommu_sys *sys, long id,
 	rc = read_devices(sys, names, nr, &group->devices, &group->nr_devices);
 	if (!rc)
 		rc = read_regions(sys, id, &group->regions, &group->nr_regions);
+	if (!rc)
+		rc = sys_dma_read(sys, id, &group->dma);
 	sys_names_free(names, nr);
 	if (rc) {
 		iommu_sys_group_free(group);
@@ -493,10 +578,18 @@ int iommu_sys_group_get(struct iommu_sys *sys, long id,
 	return 0;
 }
 
+int iommu_sys_group_get(struct iommu_sys *sys, long id,
+			struct iommu_sys_group **ret)
+{
+	sys_iommu_forget(sys);
+	return read_group(sys, id, ret);
+}
+
 struct iommu_sys_group *iommu_sys_group_free(struct iommu_sys_group *group)
 {
 	if (group) {
 		free(group->type);
+		free(group->dma);
 		iommu_sys_devices_free(group->devices, group->nr_devices);
 		free(group->regions);
 		free(group);
@@ -521,6 +614,7 @@ int iommu_sys_groups(struct iommu_sys *sys, struct iommu_sys_group ***ret,
 
 	*ret = NULL;
 	*ret_nr = 0;
+	sys_iommu_forget(sys);
 	rc = sys_names(sys, &names, &nr, GROUPS);
 	if (rc == -ENOENT)	/* no IOMMU */
 		return 0;
@@ -529,8 +623,7 @@ int iommu_sys_groups(struct iommu_sys *sys, struct iommu_sys_group ***ret,
 	groups = calloc(nr + 1, sizeof(*groups));
 	rc = groups ? 0 : -ENOMEM;
 	for (i = 0; i < nr && !rc; i++) {
-		rc = iommu_sys_group_get(sys, strtol(names[i], NULL, 10),
-					 &groups[n]);
+		rc = read_group(sys, strtol(names[i], NULL, 10), &groups[n]);
 		if (rc == -ENOENT)	/* gone meanwhile */
 			rc = 0;
 		else if (!rc)

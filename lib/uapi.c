@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "libiommu.h"
 
@@ -187,6 +188,70 @@ int iommu_option_set(int fd, __u32 option, __u32 object_id, __u64 value)
 	};
 
 	return call(fd, IOMMU_OPTION, &cmd);
+}
+
+int iommu_ioas_granule(int fd, __u32 ioas_id, __u64 *ret)
+{
+	return iommu_option_get(fd, IOMMU_OPTION_IOAS_GRANULE, ioas_id, ret);
+}
+
+int iommu_ioas_set_granule(int fd, __u32 ioas_id, __u64 granule)
+{
+	return iommu_option_set(fd, IOMMU_OPTION_IOAS_GRANULE, ioas_id,
+				granule);
+}
+
+int iommu_buffer_alloc(int fd, __u32 ioas_id, __u64 granule, __u64 length,
+		       struct iommu_buffer_alloc *ret)
+{
+	struct iommu_buffer_alloc cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = ioas_id,
+		.length = length,
+		.granule = granule,
+	};
+	int rc = call(fd, IOMMU_BUFFER_ALLOC, &cmd);
+
+	if (!rc)
+		*ret = cmd;
+	return rc;
+}
+
+int iommu_buffer_get(int fd, __u32 ioas_id, __u64 granule, __u64 length,
+		     struct iommu_buffer *ret)
+{
+	struct iommu_buffer_alloc cmd;
+	void *va;
+	int rc;
+
+	*ret = (struct iommu_buffer){ 0 };
+	rc = iommu_buffer_alloc(fd, ioas_id, granule, length, &cmd);
+	if (rc)
+		return rc;
+	rc = iommu_map_aligned(cmd.out_length, cmd.out_granule,
+			       PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			       cmd.out_mmap_offset, &va);
+	if (rc) {
+		(void)iommu_destroy(fd, cmd.out_buffer_id);
+		return rc;
+	}
+	*ret = (struct iommu_buffer){
+		.id = cmd.out_buffer_id,
+		.va = va,
+		.length = cmd.out_length,
+		.granule = cmd.out_granule,
+		.offset = cmd.out_mmap_offset,
+	};
+	return 0;
+}
+
+void iommu_buffer_put(int fd, struct iommu_buffer *buf)
+{
+	if (!buf->id)
+		return;
+	munmap(buf->va, buf->length);
+	(void)iommu_destroy(fd, buf->id);
+	*buf = (struct iommu_buffer){ 0 };
 }
 
 int iommu_hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 *ret_id)
@@ -375,4 +440,11 @@ int iommu_vfio_detach(int devfd)
 	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
 
 	return call(devfd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+}
+
+int iommu_vfio_revoke(int devfd)
+{
+	struct granule_vfio_revoke cmd = { .argsz = sizeof(cmd) };
+
+	return call(devfd, GRANULE_VFIO_REVOKE, &cmd);
 }

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Named IOASes and the memory in them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <systemd/sd-daemon.h>
+
+#include "event.h"
+#include "job.h"
+#include "lease.h"
+#include "log.h"
+#include "manager.h"
+#include "space.h"
+#include "util.h"
+
+/*
+ * Names in systemd's store: "region.SPACE.REGION", "iommufd.SPACE.IOAS". Names
+ * of ours have no dot.
+ */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+struct space *space_find(struct manager *m, const char *name)
+{
+	struct space *s;
+
+	for (s = m->spaces; s && strcmp(s->name, name); s = s->next)
+		;
+	return s;
+}
+
+static struct space *space_new(struct manager *m, const char *name)
+{
+	struct space *s = must_alloc(sizeof(*s));
+
+	s->name = must_dup(name);
+	s->iommufd = -1;
+	s->next = m->spaces;
+	m->spaces = s;
+	return s;
+}
+
+static void store(const char *name, int fd)
+{
+	char *state = must_format("FDSTORE=1\nFDNAME=%s", name);
+
+	(void)sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+	free(state);
+}
+
+static void unstore(const char *name)
+{
+	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+static void region_done(const struct space *s, struct region *r)
+{
+	char *name = must_format("region.%s.%s", s->name, r->name);
+
+	unstore(name);
+	free(name);
+	close(r->fd);
+	free(r->name);
+}
+
+static void drop_iommufd(struct space *s)
+{
+	char *name;
+
+	if (s->iommufd < 0)
+		return;
+	name = must_format("iommufd.%s.%u", s->name, s->ioas_id);
+	unstore(name);
+	free(name);
+	close(s->iommufd);
+	s->iommufd = -1;
+}
+
+static void space_free(struct manager *m, struct space *s)
+{
+	struct space **at;
+
+	for (at = &m->spaces; *at != s; at = &(*at)->next)
+		;
+	*at = s->next;
+	drop_iommufd(s);
+	while (s->nr_regions)
+		region_done(s, &s->regions[--s->nr_regions]);
+	free(s->regions);
+	free(s->name);
+	free(s);
+}
+
+static bool in_use(struct manager *m, const struct space *s)
+{
+	const struct lease *lease;
+
+	for (lease = m->leases; lease; lease = lease->next) {
+		if (lease->ioas && !strcmp(lease->ioas, s->name))
+			return true;
+	}
+	return s->users;
+}
+
+/* ---- Regions ---- */
+
+static int region_make(const struct policy_region *p)
+{
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd, rc;
+
+	if (p->huge_pages > 4096)
+		flags |= MFD_HUGETLB | (unsigned int)__builtin_ctzll(
+				p->huge_pages) << MAP_HUGE_SHIFT;
+	fd = memfd_create(p->name, flags);
+	if (fd < 0)
+		return -errno;
+	/* Whoever maps it must not lose it to somebody's truncate(). */
+	if (ftruncate(fd, p->size) || fcntl(fd, F_ADD_SEALS, SEALS)) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static struct region *region_find(const struct space *s, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < s->nr_regions; i++) {
+		if (!strcmp(s->regions[i].name, name))
+			return &s->regions[i];
+	}
+	return NULL;
+}
+
+static struct region *region_new(struct space *s, const char *name, int fd)
+{
+	struct region *r;
+
+	s->regions = must_grow(s->regions, s->nr_regions + 1, sizeof(*r));
+	r = &s->regions[s->nr_regions++];
+	*r = (struct region){ .name = must_dup(name), .fd = fd };
+	return r;
+}
+
+static void region_apply(struct manager *m, struct space *s,
+			 const struct policy_region *p)
+{
+	struct region *r = region_find(s, p->name);
+	struct stat st;
+	char *name;
+	int fd;
+
+	/* One of another size is another memory. */
+	if (r && (fstat(r->fd, &st) || (uint64_t)st.st_size != p->size)) {
+		region_done(s, r);
+		*r = s->regions[--s->nr_regions];
+		r = NULL;
+	}
+	if (!r) {
+		fd = region_make(p);
+		if (fd < 0) {
+			event_tell(m, "failed", NULL, "region %s of IOAS %s: "
+				   "no memory for it: %s%s", p->name, s->name,
+				   strerror(-fd), p->huge_pages ? "; reserve "
+				   "huge pages (vm.nr_hugepages)" : "");
+			return;
+		}
+		r = region_new(s, p->name, fd);
+		name = must_format("region.%s.%s", s->name, p->name);
+		store(name, fd);
+		free(name);
+	}
+	r->size = p->size;
+	r->iova = p->iova;
+	r->huge_pages = p->huge_pages;
+	r->read = p->read;
+	r->write = p->write;
+	r->known = true;
+}
+
+/*
+ * Memory of an earlier daemon, in use since then: where it is mapped is what
+ * the policy says, as that daemon had it from there.
+ */
+static void region_recall(struct region *r, const struct policy_ioas *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->nr_regions && !r->known; i++) {
+		if (strcmp(p->regions[i].name, r->name))
+			continue;
+		r->iova = p->regions[i].iova;
+		r->huge_pages = p->regions[i].huge_pages;
+		r->read = p->regions[i].read;
+		r->write = p->regions[i].write;
+		r->known = true;
+	}
+}
+
+static bool region_wanted(const struct policy_ioas *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < p->nr_regions; i++) {
+		if (!strcmp(p->regions[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static void space_apply(struct manager *m, const struct policy_ioas *p)
+{
+	struct space *s = space_find(m, p->name);
+	size_t i;
+
+	if (!s)
+		s = space_new(m, p->name);
+	s->wanted = true;
+	/* What devices are using stays as it is until they have gone. */
+	s->behind = in_use(m, s);
+	if (s->behind) {
+		for (i = 0; i < s->nr_regions; i++)
+			region_recall(&s->regions[i], p);
+		return;
+	}
+	for (i = s->nr_regions; i; i--) {
+		if (region_wanted(p, s->regions[i - 1].name))
+			continue;
+		region_done(s, &s->regions[i - 1]);
+		s->regions[i - 1] = s->regions[--s->nr_regions];
+	}
+	for (i = 0; i < p->nr_regions; i++)
+		region_apply(m, s, &p->regions[i]);
+}
+
+void spaces_apply(struct manager *m)
+{
+	struct space *s;
+	size_t i;
+
+	for (s = m->spaces; s; s = s->next)
+		s->wanted = false;
+	for (i = 0; i < m->policy->nr_ioases; i++)
+		space_apply(m, &m->policy->ioases[i]);
+	spaces_released(m);
+}
+
+void spaces_released(struct manager *m)
+{
+	const struct policy_ioas *p;
+	struct space *s, *next;
+
+	for (s = m->spaces; s; s = next) {
+		next = s->next;
+		if (in_use(m, s))
+			continue;
+		p = policy_find_ioas(m->policy, s->name);
+		if (!s->wanted || !p) {
+			space_free(m, s);
+		} else if (s->iommufd >= 0 || s->behind) {
+			drop_iommufd(s);
+			/* What a reload changed meanwhile counts from now. */
+			space_apply(m, p);
+		}
+	}
+}
+
+/* ---- The IOAS in the kernel ---- */
+
+static int map_region(const struct region *r, int iommufd, uint32_t ioas,
+		      struct why *w)
+{
+	__u32 flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+		      (r->read ? IOMMU_IOAS_MAP_READABLE : 0) |
+		      (r->write ? IOMMU_IOAS_MAP_WRITEABLE : 0);
+	__u64 iova = r->iova;
+	void *va;
+	int rc;
+
+	va = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+	if (va == MAP_FAILED)
+		return why(w, -errno, "region %s: its memory cannot be mapped: "
+			   "%s", r->name, strerror(errno));
+	rc = iommu_ioas_map(iommufd, ioas, flags, va, r->size, &iova);
+	if (rc)
+		return why(w, rc, "region %s cannot be mapped at 0x%llx",
+			   r->name, (unsigned long long)r->iova);
+	/* It stays mapped here, so that the kernel can pin it at attach. */
+	return 0;
+}
+
+int space_map(const struct space *s, int iommufd, uint32_t *ret_ioas,
+	      struct why *w)
+{
+	size_t i;
+	int rc;
+
+	rc = iommu_ioas_alloc(iommufd, ret_ioas);
+	if (rc)
+		return why(w, rc, "no IOAS can be created");
+	for (i = 0; i < s->nr_regions && !rc; i++)
+		rc = map_region(&s->regions[i], iommufd, *ret_ioas, w);
+	return rc;
+}
+
+void space_made(struct manager *m, struct space *s, int fd, uint32_t ioas_id)
+{
+	char *name = must_format("iommufd.%s.%u", s->name, ioas_id);
+
+	(void)m;
+	s->iommufd = fd;
+	s->ioas_id = ioas_id;
+	store(name, fd);
+	free(name);
+}
+
+/* ---- Over a restart ---- */
+
+bool spaces_adopt(struct manager *m, const char *name, int fd)
+{
+	char kind[16], space[40], rest[40];
+	struct stat st;
+	struct space *s;
+
+	if (sscanf(name, "%15[a-z].%39[^.].%39[^.]", kind, space, rest) != 3 ||
+	    (strcmp(kind, "region") && strcmp(kind, "iommufd")) ||
+	    !is_name(space) || !is_name(rest) || fstat(fd, &st))
+		return false;
+	s = space_find(m, space);
+	if (s && (!strcmp(kind, "iommufd") ? s->iommufd >= 0 :
+		  s->nr_regions == POLICY_REGIONS_MAX || region_find(s, rest)))
+		return false;
+	if (!s)
+		s = space_new(m, space);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (!strcmp(kind, "iommufd")) {
+		s->iommufd = fd;
+		s->ioas_id = strtoul(rest, NULL, 10);
+	} else {
+		region_new(s, rest, fd)->size = st.st_size;
+	}
+	return true;
+}
+
+void spaces_done(struct manager *m)
+{
+	struct space *s;
+
+	/* The store keeps its copies: close ours without telling. */
+	while ((s = m->spaces)) {
+		m->spaces = s->next;
+		if (s->iommufd >= 0)
+			close(s->iommufd);
+		while (s->nr_regions) {
+			close(s->regions[--s->nr_regions].fd);
+			free(s->regions[s->nr_regions].name);
+		}
+		free(s->regions);
+		free(s->name);
+		free(s);
+	}
+}
+
+/* ---- Methods ---- */
+
+/* @fd: the index of its descriptor among those of the reply; -1: none. */
+static void put_region(struct json_object *array, const struct region *r,
+		       long fd)
+{
+	struct json_object *obj = js_object();
+	char iova[24];
+
+	snprintf(iova, sizeof(iova), "0x%llx", (unsigned long long)r->iova);
+	js_string(obj, "name", r->name);
+	js_string(obj, "iova", iova);
+	js_number(obj, "size", r->size);
+	js_bool(obj, "read", r->read);
+	js_bool(obj, "write", r->write);
+	if (fd >= 0)
+		js_number(obj, "fd", fd);
+	js_append(array, obj);
+}
+
+bool space_give(const struct space *s, struct json_object *reply, int *fds,
+		size_t *nr)
+{
+	struct json_object *array = js_array();
+	size_t i;
+	int fd;
+
+	js_put(reply, "regions", array);
+	for (i = 0; s && i < s->nr_regions; i++) {
+		fd = *nr < FDS_MAX ?
+			     fcntl(s->regions[i].fd, F_DUPFD_CLOEXEC, 3) : -1;
+		if (fd < 0)
+			return false;
+		put_region(array, &s->regions[i], *nr);
+		fds[(*nr)++] = fd;
+	}
+	return true;
+}
+
+static void list_ioases(struct manager *m, struct call *call)
+{
+	struct json_object *reply = js_object(), *array = js_array();
+	const struct lease *lease;
+	const struct space *s;
+	size_t i;
+
+	for (s = m->spaces; s; s = s->next) {
+		struct json_object *obj = js_object(), *devices = js_array();
+		struct json_object *regions = js_array();
+
+		js_string(obj, "name", s->name);
+		for (i = 0; i < s->nr_regions; i++)
+			put_region(regions, &s->regions[i], -1);
+		js_put(obj, "regions", regions);
+		for (lease = m->leases; lease; lease = lease->next) {
+			if (lease->ioas && !strcmp(lease->ioas, s->name))
+				js_append_string(devices, lease->device);
+		}
+		js_put(obj, "devices", devices);
+		js_append(array, obj);
+	}
+	js_put(reply, "ioases", array);
+	call_reply(call, reply);
+}
+
+/* The memory alone, for who works on it without a device. */
+static void open_ioas(struct manager *m, struct call *call)
+{
+	const char *name = js_get_string(call->msg.parameters, "name");
+	const struct policy_ioas *p = policy_find_ioas(m->policy, name);
+	struct space *s = space_find(m, name);
+	struct json_object *reply;
+	int fds[FDS_MAX];
+	size_t nr = 0;
+
+	if (!p || !s) {
+		call_fail(call, -ENOENT, "there is no IOAS '%s'", name);
+		return;
+	}
+	if (!policy_is_owner(&p->owners, call_peer(call)) &&
+	    !peer_is_admin(call_peer(call), m->admins)) {
+		call_fail(call, -EPERM, "user %u may not open IOAS '%s': its "
+			  "definition in %s names other owners",
+			  (unsigned int)call_peer(call)->uid, name,
+			  p->origin.file);
+		return;
+	}
+	reply = js_object();
+	if (space_give(s, reply, fds, &nr)) {
+		call_reply_fds(call, reply, fds, nr);
+		return;
+	}
+	fds_close(fds, &nr);
+	json_object_put(reply);
+	call_fail(call, -EMFILE, "the daemon is out of file descriptors");
+}
+
+const struct method space_methods[] = {
+	{ "ListIoases", 0, list_ioases },
+	{ "OpenIoas", 0, open_ioas },
+	{ 0 }
+};

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Named IOASes: memory that the daemon keeps, mapped for devices that share
+ * it. The memory is memfds, which outlive clients, and a restart by way of
+ * systemd's store of descriptors.
+ *
+ * There is an IOAS in the kernel while a device is attached to it. The child
+ * that attaches the first one makes it; the daemon keeps its iommufd, which
+ * holds no device, until the last lease on it ends.
+ */
+#ifndef IOMMUD_SPACE_H
+#define IOMMUD_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct manager;
+
+struct region {
+	char *name;
+	uint64_t size, iova, huge_pages;
+	bool read, write;
+	bool known;		/* iova, read and write are; see spaces_adopt() */
+	int fd;			/* memfd */
+};
+
+struct space {
+	struct space *next;
+	char *name;
+	struct region *regions;
+	size_t nr_regions;
+	int iommufd;		/* -1: no device is attached */
+	uint32_t ioas_id;	/* in that */
+	bool making;		/* a child is: one at a time */
+	unsigned int users;	/* calls of Acquire under way */
+	bool wanted;		/* by the policy */
+	bool behind;		/* the policy; it was in use then */
+};
+
+struct space *space_find(struct manager *m, const char *name);
+
+/* After a (re)load of the policy: make regions, drop what nobody uses. */
+void spaces_apply(struct manager *m);
+
+/* A lease has ended: let go of IOASes without devices. */
+void spaces_released(struct manager *m);
+
+/* A device is attached: @fd is the iommufd, owned from now on. */
+void space_made(struct manager *m, struct space *space, int fd,
+		uint32_t ioas_id);
+
+/*
+ * A descriptor from an earlier daemon; false when the name is not that of
+ * one of ours, or there is one of this name. The memory says how large it is,
+ * the policy all else, with the next spaces_apply(), which has to follow.
+ * Owned when true.
+ */
+bool spaces_adopt(struct manager *m, const char *name, int fd);
+void spaces_done(struct manager *m);
+
+/*
+ * Describe the regions of @space, or none when that is NULL, in "regions" of a
+ * reply, with copies of their descriptors behind the @nr that @fds has. False:
+ * not for all of them.
+ */
+struct json_object;
+bool space_give(const struct space *space, struct json_object *reply, int *fds,
+		size_t *nr);
+
+/* In a child: map all regions into a new IOAS of @iommufd. */
+struct why;
+int space_map(const struct space *space, int iommufd, uint32_t *ret_ioas,
+	      struct why *why);
+
+#endif

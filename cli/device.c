@@ -11,11 +11,6 @@
 
 extern char **environ;
 
-static char *cell_device(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "device"));
-}
-
 static char *cell_id(struct json_object *row)
 {
 	return text_of("%.4s:%.4s", get_string(row, "vendor_id") + 2,
@@ -27,14 +22,9 @@ static char *cell_class(struct json_object *row)
 	return text_of("%s", get_string(row, "class") + 2);
 }
 
-static char *cell_group(struct json_object *row)
+static char *cell_granule(struct json_object *row)
 {
-	return text_of("%s", get_string(row, "group"));
-}
-
-static char *cell_driver(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "driver"));
+	return get_size(row, "granule");
 }
 
 static char *cell_vfio(struct json_object *row)
@@ -55,10 +45,11 @@ static char *cell_name(struct json_object *row)
 static void list_text(struct json_object *doc, FILE *f)
 {
 	static const struct column columns[] = {
-		{ "DEVICE", cell_device }, { "ID", cell_id },
-		{ "CLASS", cell_class }, { "GROUP", cell_group },
-		{ "DRIVER", cell_driver }, { "VFIO", cell_vfio },
-		{ "NAME", cell_name },
+		{ "DEVICE", .key = "device" }, { "ID", .cell = cell_id },
+		{ "CLASS", .cell = cell_class }, { "GROUP", .key = "group" },
+		{ "GRANULE", .cell = cell_granule },
+		{ "DRIVER", .key = "driver" }, { "VFIO", .cell = cell_vfio },
+		{ "NAME", .cell = cell_name },
 	};
 
 	print_table(f, "", get(doc, "devices"), columns, ARRAY_LEN(columns));
@@ -103,30 +94,15 @@ static char *bits(struct json_object *info, const char *key)
 				text_of("-");
 }
 
-static char *cell_reason(struct json_object *row)
-{
-	return text_of("%s: %s", get_string(row, "reason"),
-		       get_string(row, "text"));
-}
-
 static void show_info(FILE *f, struct json_object *info)
 {
-	static const struct column ranges[] = {
-		{ "START", cell_start }, { "LAST", cell_last },
-		{ "SIZE", cell_size },
-	};
-	static const struct column regions[] = {
-		{ "START", cell_start }, { "LAST", cell_last },
-		{ "SIZE", cell_size }, { "REASON", cell_reason },
-	};
 
 	field_text(f, "page sizes",
 		   join(get(info, "page_sizes"), " ", element_size));
 	field_text(f, "granule", get_size(info, "granule"));
 	field_text(f, "CPU page", get_size(info, "cpu_page_size"));
 	if (get_bool(info, "needs_contiguous"))
-		print_field(f, "user memory", "must be physically contiguous "
-			    "within each granule");
+		print_field(f, "user memory", "%s", get_string(info, "rule"));
 	field_text(f, "address width", bits(info, "address_width"));
 	field_text(f, "output width", bits(info, "output_width"));
 	if (get(info, "pasid_width"))
@@ -143,18 +119,57 @@ static void show_info(FILE *f, struct json_object *info)
 			    get_string(info, "vtd_ecap"));
 	if (get(info, "iova_ranges")) {
 		fputs("IOVA ranges\n", f);
-		print_table(f, "  ", get(info, "iova_ranges"), ranges,
-			    ARRAY_LEN(ranges));
+		print_ranges(f, "  ", get(info, "iova_ranges"));
 	} else {
 		print_field(f, "IOVA ranges", "-");
 	}
 	if (length(get(info, "reserved_regions"))) {
 		fputs("reserved regions\n", f);
-		print_table(f, "  ", get(info, "reserved_regions"), regions,
-			    ARRAY_LEN(regions));
+		print_regions(f, "  ", get(info, "reserved_regions"));
 	} else {
 		print_field(f, "reserved", "none");
 	}
+}
+
+/* "~1.9M", of a number of granules or of bytes; "-" where it is not known. */
+static char *bytes(struct json_object *obj, const char *key, __u64 unit)
+{
+	__u64 size;
+
+	if (!get(obj, key) || !unit ||
+	    __builtin_mul_overflow(get_number(obj, key), unit, &size))
+		return text_of("-");
+	return short_size(size);
+}
+
+static void show_kernel_dma(FILE *f, struct json_object *dma)
+{
+	__u64 granule = get_number(dma, "granule");
+	char *mapped, *bounced, *copied, *size;
+
+	print_field(f, "kernel DMA", "%s%s%s: %s%s%s", get_string(dma, "state"),
+		    get(dma, "by") ? " by " : "",
+		    get(dma, "by") ? get_string(dma, "by") : "",
+		    get_string(dma, "text"), get(dma, "remedy") ? "; " : "",
+		    get(dma, "remedy") ? get_string(dma, "remedy") : "");
+	if (!granule)
+		return;
+	size = get_size(dma, "granule");
+	mapped = bytes(dma, "mapped_granules", granule);
+	bounced = bytes(dma, "bounce_granules", granule);
+	copied = bytes(dma, "bounced_bytes", 1);
+	print_field(f, "DMA mapped", "%s granules of %s (%s) now; %s mappings "
+		    "so far, %s refused", get_string(dma, "mapped_granules"),
+		    size, mapped, get_string(dma, "mappings"),
+		    get_string(dma, "failures"));
+	if (!get_bool(dma, "trusted"))
+		print_field(f, "DMA bounced", "%s granules (%s) now; %s copied "
+			    "so far", get_string(dma, "bounce_granules"),
+			    bounced, copied);
+	free(size);
+	free(mapped);
+	free(bounced);
+	free(copied);
 }
 
 static void show_text(struct json_object *doc, FILE *f)
@@ -174,7 +189,16 @@ static void show_text(struct json_object *doc, FILE *f)
 			    get_string(dev, "driver_override"));
 	else
 		print_field(f, "driver", "%s", get_string(dev, "driver"));
-	print_field(f, "IOMMU", "%s", get_string(dev, "iommu"));
+	if (get(dev, "iommu_faults"))
+		print_field(f, "IOMMU", "%s (%s), %s faults of the device",
+			    get_string(dev, "iommu"),
+			    get_string(dev, "iommu_driver"),
+			    get_string(dev, "iommu_faults"));
+	else if (get(dev, "iommu_driver"))
+		print_field(f, "IOMMU", "%s (%s)", get_string(dev, "iommu"),
+			    get_string(dev, "iommu_driver"));
+	else
+		print_field(f, "IOMMU", "%s", get_string(dev, "iommu"));
 	if (group) {
 		members = join(get(group, "devices"), ", ", element_member);
 		print_field(f, "group", "%s: %s", get_string(group, "group"),
@@ -192,6 +216,7 @@ static void show_text(struct json_object *doc, FILE *f)
 				    element_string));
 	if (get(dev, "numa_node"))
 		print_field(f, "NUMA node", "%s", get_string(dev, "numa_node"));
+	show_kernel_dma(f, get(doc, "kernel_dma"));
 	show_info(f, get(doc, "info"));
 	print_notes(f, doc);
 }
@@ -199,22 +224,21 @@ static void show_text(struct json_object *doc, FILE *f)
 static int show(struct cli *cli, int argc, char **argv)
 {
 	struct iommu_sys_device *dev;
-	struct iommu_sys_group *group = NULL;
+	struct iommu_sys_group *group;
 	struct json_object *doc;
 	int rc;
 
 	(void)argc;
-	rc = cli_device(cli, argv[0], &dev);
+	rc = cli_device_group(cli, argv[0], &dev, &group);
 	if (rc)
 		return rc;
-	if (dev->group >= 0)
-		(void)iommu_sys_group_get(cli->sys, dev->group, &group);
 	doc = new_document();
 	add(doc, "device", iommu_json_device(dev));
 	if (group)
 		add(doc, "group", iommu_json_group(group));
 	else
 		add_null(doc, "group");
+	add(doc, "kernel_dma", iommu_json_kernel_dma(dev, group));
 	rc = add_device_info(cli, doc, dev, group);
 	iommu_sys_group_free(group);
 	iommu_sys_device_free(dev);
@@ -225,20 +249,29 @@ static int show(struct cli *cli, int argc, char **argv)
 	return cli_output(cli, doc);
 }
 
-enum { OPT_DRIVER = 1, OPT_GROUP };
+enum { OPT_DRIVER = 1, OPT_GROUP, OPT_DAEMON, OPT_DIRECT };
 
 static struct {
-	const char *driver;
-	bool group;
-} bind_options = { "vfio-pci", false };
+	const char *driver;	/* NULL: vfio-pci, or what the policy says */
+	bool group, daemon, direct;
+} bind_options;
+
+#define BY_SPECS \
+	{ OPT_DAEMON, "daemon", NULL, WORD_TEXT, NULL, \
+	  "have iommud do it (default if it is there and you are not root)" }, \
+	{ OPT_DIRECT, "direct", NULL, WORD_TEXT, NULL, \
+	  "do it without iommud (default for root)" }
 
 static const struct option_spec bind_specs[] = {
 	{ OPT_DRIVER, "driver", "NAME", WORD_TEXT, NULL,
 	  "VFIO driver to use (default vfio-pci)" },
 	{ OPT_GROUP, "group", NULL, WORD_TEXT, NULL,
 	  "bind all of the IOMMU group, but no idle bridges" },
+	BY_SPECS,
 	{ 0 },
 };
+
+static const struct option_spec unbind_specs[] = { BY_SPECS, { 0 } };
 
 static int bind_option(struct cli *cli, int id, char **value)
 {
@@ -252,8 +285,38 @@ static int bind_option(struct cli *cli, int id, char **value)
 	case OPT_GROUP:
 		bind_options.group = true;
 		return 0;
+	case OPT_DAEMON:
+		bind_options.daemon = true;
+		break;
+	case OPT_DIRECT:
+		bind_options.direct = true;
+		break;
 	}
+	if (bind_options.daemon && bind_options.direct)
+		return cli_usage(cli, "--daemon and --direct exclude each "
+				 "other");
 	return 0;
+}
+
+/*
+ * Root needs nobody for it. Whoever is not root asks the daemon, if there is
+ * one: without it the kernel would refuse anyway, and say less.
+ */
+static bool by_daemon(struct cli *cli)
+{
+	struct iommu_client *client;
+	struct iommu_why why;
+
+	if (bind_options.daemon || bind_options.direct)
+		return bind_options.daemon;
+	/* A daemon of this host knows nothing of a tree elsewhere. */
+	if (!geteuid() || (strcmp(iommu_sys_path(cli->sys, "/"), "/") &&
+			   !getenv("IOMMUD_SOCKET")))
+		return false;
+	if (iommu_client_open(NULL, &client, &why))
+		return false;
+	iommu_client_close(client);
+	return true;
 }
 
 /* Load the driver's module; whether that worked is seen in sysfs. */
@@ -318,7 +381,8 @@ static void free_names(struct names *names)
 }
 
 /* What both verbs print: the devices as they are now. */
-static int output_devices(struct cli *cli, const struct names *names)
+static int output_devices(struct cli *cli, const struct names *names,
+			  struct json_object *warnings)
 {
 	struct json_object *doc = new_document();
 	struct json_object *array = add_array(doc, "devices");
@@ -336,7 +400,28 @@ static int output_devices(struct cli *cli, const struct names *names)
 				    "granule-vfio')", dev->name);
 		iommu_sys_device_free(dev);
 	}
+	for (i = 0; i < length(warnings); i++)
+		append(notes, json_object_get(
+				      json_object_array_get_idx(warnings, i)));
 	return cli_output(cli, doc);
+}
+
+/* Bind or Unbind of the daemon. */
+static int ask_daemon(struct cli *cli, const char *method,
+		      const struct names *names)
+{
+	struct json_object *parameters = new_parameters(), *reply;
+	int rc;
+
+	add(parameters, "devices", name_array(names->nr, names->v));
+	if (bind_options.driver)
+		add_string(parameters, "driver", bind_options.driver);
+	rc = cli_call(cli, method, parameters, &reply);
+	if (rc)
+		return rc;
+	rc = output_devices(cli, names, get(reply, "warnings"));
+	json_object_put(reply);
+	return rc;
 }
 
 static void changed_text(struct json_object *doc, FILE *f)
@@ -367,12 +452,29 @@ static void set_target(struct cli *cli, const struct names *names)
 		 names->nr ? names->v[0] : "", names->nr > 1 ? " ..." : "");
 }
 
+static int bind_directly(struct cli *cli, const struct names *names)
+{
+	const char *driver = bind_options.driver ? bind_options.driver :
+						   "vfio-pci";
+	struct iommu_why why;
+	char path[PATH_MAX];
+	int rc;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s", driver);
+	if (!strcmp(iommu_sys_path(cli->sys, "/"), "/") && access(path, F_OK))
+		load_module(driver);
+	rc = iommu_device_bind(cli->sys, (const char *const *)names->v,
+			       names->nr, driver, &why);
+	if (rc)
+		return cli_fail(cli, rc == -ENOENT ? IOMMU_ERROR_NO_MODULE :
+				     iommu_errno_kind(rc), "%s", why.text);
+	return output_devices(cli, names, NULL);
+}
+
 static int bind(struct cli *cli, int argc, char **argv)
 {
 	struct names names = { 0 };
 	struct iommu_sys_device *dev;
-	struct iommu_why why;
-	char path[PATH_MAX];
 	int rc = 0, i;
 
 	for (i = 0; i < argc && !rc; i++) {
@@ -387,18 +489,8 @@ static int bind(struct cli *cli, int argc, char **argv)
 	if (rc)
 		goto out;
 	set_target(cli, &names);
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s",
-		 bind_options.driver);
-	if (!strcmp(iommu_sys_path(cli->sys, "/"), "/") &&
-	    access(path, F_OK))
-		load_module(bind_options.driver);
-	rc = iommu_device_bind(cli->sys, (const char *const *)names.v,
-			       names.nr, bind_options.driver, &why);
-	if (rc)
-		rc = cli_fail(cli, rc == -ENOENT ? IOMMU_ERROR_NO_MODULE :
-				   iommu_errno_kind(rc), "%s", why.text);
-	else
-		rc = output_devices(cli, &names);
+	rc = by_daemon(cli) ? ask_daemon(cli, "Bind", &names) :
+			      bind_directly(cli, &names);
 out:
 	free_names(&names);
 	return rc;
@@ -419,6 +511,11 @@ static int unbind(struct cli *cli, int argc, char **argv)
 		add_name(&names, dev->name);
 		iommu_sys_device_free(dev);
 	}
+	if (by_daemon(cli)) {
+		set_target(cli, &names);
+		rc = ask_daemon(cli, "Unbind", &names);
+		goto out;
+	}
 	for (i = 0; i < (int)names.nr; i++) {
 		snprintf(cli->target, sizeof(cli->target), "%s", names.v[i]);
 		rc = iommu_device_unbind(cli->sys, names.v[i], &why);
@@ -429,7 +526,7 @@ static int unbind(struct cli *cli, int argc, char **argv)
 			goto out;
 		}
 	}
-	rc = output_devices(cli, &names);
+	rc = output_devices(cli, &names, NULL);
 out:
 	free_names(&names);
 	return rc;
@@ -460,6 +557,7 @@ const struct verb device_verbs[] = {
 		.object = "device", .verb = "unbind",
 		.args = "DEVICE...", .min = 1, .max = INT_MAX,
 		.word = WORD_DEVICE,
+		.options = unbind_specs, .option = bind_option,
 		.run = unbind, .text = changed_text,
 		.help = "Give devices back to the host's drivers",
 	},

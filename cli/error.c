@@ -74,3 +74,15 @@ int cli_device(struct cli *cli, const char *arg, struct iommu_sys_device **ret)
 				"list' shows those there are");
 	return rc ? cli_errno(cli, rc, "the device cannot be read") : 0;
 }
+
+int cli_device_group(struct cli *cli, const char *arg,
+		     struct iommu_sys_device **ret,
+		     struct iommu_sys_group **ret_group)
+{
+	int rc = cli_device(cli, arg, ret);
+
+	*ret_group = NULL;
+	if (!rc && (*ret)->group >= 0)
+		(void)iommu_sys_group_get(cli->sys, (*ret)->group, ret_group);
+	return rc;
+}

@@ -6,16 +6,6 @@
 
 #include "cli.h"
 
-static char *cell_group(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "group"));
-}
-
-static char *cell_type(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "type"));
-}
-
 /* "yes", or who is in the way. */
 static char *cell_viable(struct json_object *row)
 {
@@ -39,12 +29,7 @@ static char *cell_viable(struct json_object *row)
 	return text_of("yes");
 }
 
-static char *element_device(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "device"));
-}
-
-static char *cell_devices(struct json_object *row)
+static char *cell_members(struct json_object *row)
 {
 	return join(get(row, "devices"), " ", element_device);
 }
@@ -52,8 +37,9 @@ static char *cell_devices(struct json_object *row)
 static void list_text(struct json_object *doc, FILE *f)
 {
 	static const struct column columns[] = {
-		{ "GROUP", cell_group }, { "TYPE", cell_type },
-		{ "DEVICES", cell_devices }, { "VIABLE", cell_viable },
+		{ "GROUP", .key = "group" }, { "TYPE", .key = "type" },
+		{ "DEVICES", .cell = cell_members },
+		{ "VIABLE", .cell = cell_viable },
 	};
 
 	print_table(f, "", get(doc, "groups"), columns, ARRAY_LEN(columns));
@@ -85,47 +71,17 @@ static int list(struct cli *cli, int argc, char **argv)
 	return cli_output(cli, doc);
 }
 
-static char *cell_device(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "device"));
-}
-
-static char *cell_driver(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "driver"));
-}
-
-static char *cell_vfio(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "vfio"));
-}
-
 static char *cell_blocks(struct json_object *row)
 {
 	return text_of("%s", get_bool(row, "blocks") ? "yes" : "no");
 }
 
-static char *cell_name(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "name"));
-}
-
-static char *cell_reason(struct json_object *row)
-{
-	return text_of("%s: %s", get_string(row, "reason"),
-		       get_string(row, "text"));
-}
-
 static void show_text(struct json_object *doc, FILE *f)
 {
 	static const struct column devices[] = {
-		{ "DEVICE", cell_device }, { "DRIVER", cell_driver },
-		{ "VFIO", cell_vfio }, { "BLOCKS", cell_blocks },
-		{ "NAME", cell_name },
-	};
-	static const struct column regions[] = {
-		{ "START", cell_start }, { "LAST", cell_last },
-		{ "SIZE", cell_size }, { "REASON", cell_reason },
+		{ "DEVICE", .key = "device" }, { "DRIVER", .key = "driver" },
+		{ "VFIO", .key = "vfio" }, { "BLOCKS", .cell = cell_blocks },
+		{ "NAME", .key = "name" },
 	};
 	struct json_object *group = get(doc, "group");
 	char *viable = cell_viable(group);
@@ -139,8 +95,7 @@ static void show_text(struct json_object *doc, FILE *f)
 		    ARRAY_LEN(devices));
 	if (length(get(group, "reserved_regions"))) {
 		fputs("reserved regions\n", f);
-		print_table(f, "  ", get(group, "reserved_regions"), regions,
-			    ARRAY_LEN(regions));
+		print_regions(f, "  ", get(group, "reserved_regions"));
 	}
 	print_notes(f, doc);
 }

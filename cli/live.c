@@ -95,7 +95,7 @@ int live_open(struct cli *cli, const struct iommu_sys_device *dev,
 	int rc;
 
 	*live = (struct live){ .iommufd = -1, .devfd = -1 };
-	if (dev->group < 0)
+	if (dev->group < 0 && !dev->iommu_late)
 		return refuse(err, IOMMU_ERROR_REFUSED,
 			      "the device is not behind an IOMMU; switch the "
 			      "IOMMU on in the firmware and on the kernel's "
@@ -144,6 +144,21 @@ void live_close(struct live *live)
 	live->devfd = live->iommufd = -1;
 }
 
+/* The smallest IOMMU page, and what follows from it, without a capability. */
+static void add_granule(struct json_object *info, __u64 granule)
+{
+	__u64 page = sysconf(_SC_PAGESIZE);
+	char rule[200];
+
+	add_number(info, "granule", granule);
+	add_number(info, "cpu_page_size", page);
+	add(info, "needs_contiguous", json_object_new_boolean(granule > page));
+	add_number(info, "alignment", granule);
+	add_string(info, "rule", iommu_granule_rule(granule, page, rule,
+						    sizeof(rule)) ? rule :
+								    NULL);
+}
+
 /* What a /dev/iommu that is not Granule's can say: ranges, once attached. */
 static int add_ranges(struct live *live, struct json_object *info,
 		      struct live_error *err)
@@ -166,13 +181,14 @@ static int add_ranges(struct live *live, struct json_object *info,
 		return rc;
 	}
 	add(info, "iova_ranges", iommu_json_ranges(ranges, nr));
-	add_number(info, "granule", alignment);
+	add_granule(info, alignment);
 	free(ranges);
 	return 0;
 }
 
-/* Info in which nothing is known but the reserved regions of sysfs. */
-static struct json_object *sysfs_info(const struct iommu_sys_group *group)
+/* Info in which nothing is known but what sysfs says. */
+static struct json_object *sysfs_info(const struct iommu_sys_device *dev,
+				      const struct iommu_sys_group *group)
 {
 	struct iommu_device_info none = { .argsz = sizeof(none) };
 	struct iommu_device_caps caps = { 0 };
@@ -181,6 +197,8 @@ static struct json_object *sysfs_info(const struct iommu_sys_group *group)
 	if (!info)
 		return NULL;
 	add_null(info, "enforce_snoop");
+	if (dev->granule)
+		add_granule(info, dev->granule);
 	if (group)
 		add(info, "reserved_regions",
 		    iommu_json_regions(group->regions, group->nr_regions));
@@ -203,7 +221,7 @@ int add_device_info(struct cli *cli, struct json_object *doc,
 	if (!notes)
 		return cli_fail(cli, IOMMU_ERROR_OTHER, "out of memory");
 	if (live_open(cli, dev, &live, &err)) {
-		info = sysfs_info(group);
+		info = sysfs_info(dev, group);
 		append_text(notes, "page sizes, widths and IOVA ranges are not "
 			    "known: %s", err.text);
 		goto done;
@@ -218,7 +236,7 @@ int add_device_info(struct cli *cli, struct json_object *doc,
 		free(raw);
 	}
 	if (rc == -ENOTTY) {
-		info = sysfs_info(group);
+		info = sysfs_info(dev, group);
 		append_text(notes, "page sizes and widths are not known: this "
 			    "/dev/iommu is not Granule's");
 		if (!info || !add_ranges(&live, info, &err))

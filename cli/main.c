@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* iommuctl: find the verb, read its options, run it. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
 const struct verb *const verb_tables[] = {
 	device_verbs, group_verbs, ranges_verbs, map_verbs, maps_verbs,
-	meta_verbs, NULL,
+	run_verbs, ioas_verbs, policy_verbs, daemon_verbs, cdi_verbs,
+	ps_verbs, monitor_verbs, plot_verbs, doctor_verbs, meta_verbs, NULL,
 };
 
 #define for_each_verb(t, v) \
@@ -66,7 +69,7 @@ void print_help(FILE *f, const char *object)
 			v->args ? " " : "", v->args ? v->args : "",
 			width > 0 ? width : 0, "", v->help);
 	}
-	fputs("\nEvery verb takes --json and --help. A DEVICE is "
+	fputs("\nEvery verb takes --json, --color and --help. A DEVICE is "
 	      "0000:00:03.0, 00:03.0, vfio0\nor /dev/vfio/devices/vfio0. "
 	      "More in iommuctl(1).\n", f);
 }
@@ -87,6 +90,8 @@ void print_verb_help(FILE *f, const struct verb *v)
 		fprintf(f, "  %-22s  %s\n", left, o->help);
 	}
 	fprintf(f, "  %-22s  %s\n", "--json", "print JSON");
+	fprintf(f, "  %-22s  %s\n", "--color WHEN",
+		"auto, always or never");
 	fprintf(f, "  %-22s  %s\n", "--help", "print this help");
 }
 
@@ -140,6 +145,15 @@ static int read_option(struct cli *cli, char **argv, int *used, bool *help)
 		*help = true;
 		return 0;
 	}
+	if (len == 5 && !memcmp(name, "color", len)) {
+		value[0] = equals ? argv[0] + 2 + len + 1 : argv[1];
+		*used += !equals && argv[1];
+		if (!value[0] || !set_colour(value[0]))
+			return cli_usage(cli, "--color '%s' is none of: auto "
+					 "always never",
+					 value[0] ? value[0] : "");
+		return 0;
+	}
 	o = find_option(cli->verb, name, len);
 	if (!o)
 		return cli_usage(cli, "there is no option --%.*s", (int)len,
@@ -187,6 +201,10 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 			args[nr++] = argv[i];
 		} else if (!strcmp(argv[i], "--")) {
 			ended = true;
+			if (cli->verb->command) {
+				cli->command = argv + i + 1;
+				break;
+			}
 		} else if (!strcmp(argv[i], "-h")) {
 			help = true;
 		} else if (argv[i][1] != '-') {
@@ -208,6 +226,8 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 	else if (nr > cli->verb->max)
 		rc = cli_usage(cli, "'%s' is one argument too many",
 			       args[cli->verb->max]);
+	else if (cli->verb->command && (!cli->command || !*cli->command))
+		rc = cli_usage(cli, "it needs '--' and a command");
 	else
 		rc = cli->verb->run(cli, nr, args);
 out:
@@ -260,11 +280,30 @@ static int find_and_run(struct cli *cli, int argc, char **argv)
 	return run_verb(cli, argc - 2, argv + 2);
 }
 
+/*
+ * Where somebody closed them, the next files would take their places: a message
+ * on "standard error" would go to a device's registers.
+ */
+static bool have_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { .sys = iommu_sys_new(NULL) };
 	int rc;
 
+	if (!have_standard_files())
+		return IOMMU_ERROR_OTHER;
 	if (!cli.sys)
 		return cli_fail(&cli, IOMMU_ERROR_OTHER, "out of memory");
 	rc = find_and_run(&cli, argc - 1, argv + 1);

@@ -21,17 +21,21 @@
 
 #define MAX_SEGMENTS 256
 
-/* Sizes of hugetlb pages as in <linux/memfd.h>: log2 << 26. */
-#define HUGE_SHIFT 26
-
 /* What --huge takes. */
 static const struct huge {
 	const char *name;
-	unsigned int log2;	/* 0: transparent */
+	enum iommu_memory_kind kind;
+	__u64 size;		/* of hugetlb pages */
 } huges[] = {
-	{ "2M", 21 },
-	{ "1G", 30 },
-	{ "thp", 0 },
+	{ "2M", IOMMU_MEMORY_HUGETLB, 1ULL << 21 },
+	{ "1G", IOMMU_MEMORY_HUGETLB, 1ULL << 30 },
+	{ "thp", IOMMU_MEMORY_THP, 0 },
+};
+
+/* What --memory takes, by the names of the library. */
+static const enum iommu_memory_kind kinds[] = {
+	IOMMU_MEMORY_ANONYMOUS, IOMMU_MEMORY_THP, IOMMU_MEMORY_HUGETLB,
+	IOMMU_MEMORY_BUFFER,
 };
 
 /* One piece of memory to map. */
@@ -42,16 +46,18 @@ struct segment {
 	__u64 offset;
 	const char *file;
 	const struct huge *huge;
+	enum iommu_memory_kind kind;	/* of fresh memory */
+	bool chosen;		/* kind is our choice, not the user's */
 	bool read, write;
-	int fd;			/* of the memory; -1: none to share */
 	void *va;
-	void *reserved;		/* what to unmap in the end, NULL: nothing */
-	size_t reserved_size;
+	struct iommu_memory memory;	/* fresh memory */
+	int file_fd;		/* -1: none */
 };
 
 enum {
 	OPT_SIZE = 1, OPT_IOVA, OPT_READ, OPT_WRITE, OPT_FILE, OPT_OFFSET,
-	OPT_HUGE, OPT_HOLD, OPT_EXEC,
+	OPT_HUGE, OPT_MEMORY, OPT_GRANULE, OPT_HOLD, OPT_EXEC,
+	OPT_PROGRESS,
 };
 
 static const struct option_spec specs[] = {
@@ -67,8 +73,15 @@ static const struct option_spec specs[] = {
 	  "map this file instead of fresh memory" },
 	{ OPT_OFFSET, "offset", "N", WORD_TEXT, NULL,
 	  "where in the file to start" },
+	{ OPT_MEMORY, "memory", "KIND", WORD_TEXT,
+	  "anonymous thp hugetlb buffer",
+	  "kind of memory: anonymous, thp, hugetlb or buffer" },
 	{ OPT_HUGE, "huge", "KIND", WORD_TEXT, "2M 1G thp",
 	  "huge pages: 2M, 1G (both hugetlb) or thp" },
+	{ OPT_GRANULE, "granule", "SIZE", WORD_TEXT, NULL,
+	  "smallest page to allow in the IOAS (16K, 64K, ...)" },
+	{ OPT_PROGRESS, "progress", NULL, WORD_TEXT, NULL,
+	  "tell how far it is, where standard error is no terminal" },
 	{ OPT_HOLD, "hold", NULL, WORD_TEXT, NULL,
 	  "stay until SIGINT or SIGTERM (default)" },
 	{ OPT_EXEC, "exec", "CMD...", WORD_COMMAND, NULL,
@@ -81,7 +94,9 @@ static struct {
 	struct segment segments[MAX_SEGMENTS];
 	int nr;
 	bool hold;
+	bool progress;
 	char **command;
+	__u64 granule;		/* 0: the IOMMU's */
 } opts;
 
 /* An option that the current segment has already begins the next one. */
@@ -92,7 +107,10 @@ static struct segment *segment_for(int id)
 	if (!opts.nr || opts.segments[opts.nr - 1].given & 1U << id) {
 		if (opts.nr == MAX_SEGMENTS)
 			return NULL;
-		opts.segments[opts.nr++] = (struct segment){ .fd = -1 };
+		opts.segments[opts.nr++] = (struct segment){
+			.memory.fd = -1,
+			.file_fd = -1,
+		};
 	}
 	s = &opts.segments[opts.nr - 1];
 	s->given |= 1U << id;
@@ -129,9 +147,20 @@ static int option(struct cli *cli, int id, char **value)
 		opts.hold = true;
 		return 0;
 	}
+	if (id == OPT_PROGRESS) {
+		opts.progress = true;
+		return 0;
+	}
 	if (id == OPT_EXEC) {
 		opts.command = value;
 		return 0;
+	}
+	if (id == OPT_GRANULE) {
+		rc = set_size(cli, "granule", value[0], &opts.granule);
+		if (!rc && (!opts.granule || opts.granule & (opts.granule - 1)))
+			rc = cli_usage(cli, "--granule %s is no power of two",
+				       value[0]);
+		return rc;
 	}
 	s = segment_for(id);
 	if (!s)
@@ -170,6 +199,12 @@ static int option(struct cli *cli, int id, char **value)
 				s->huge = &huges[i];
 		}
 		return 0;
+	case OPT_MEMORY:
+		for (i = 0; i < ARRAY_LEN(kinds); i++) {
+			if (!strcmp(iommu_memory_kind_name(kinds[i]), value[0]))
+				s->kind = kinds[i];
+		}
+		return 0;
 	}
 	return 0;
 }
@@ -190,12 +225,21 @@ static int check_segment(struct cli *cli, struct segment *s)
 	if (s->file && s->huge)
 		return cli_usage(cli, "--huge is for fresh memory, not for "
 				 "--file; put the file on a hugetlbfs");
+	if (s->file && given(s, OPT_MEMORY))
+		return cli_usage(cli, "--memory is for fresh memory, not for "
+				 "--file");
+	if (s->huge && given(s, OPT_MEMORY) && s->kind != s->huge->kind)
+		return cli_usage(cli, "--huge %s and --memory %s exclude each "
+				 "other", s->huge->name,
+				 iommu_memory_kind_name(s->kind));
+	if (s->huge)
+		s->kind = s->huge->kind;
+	s->chosen = !s->file && !s->huge && !given(s, OPT_MEMORY);
 	if (s->offset % page)
 		return cli_usage(cli, "--offset %" PRIu64 " is not a multiple "
 				 "of the page size, %" PRIu64,
 				 (uint64_t)s->offset, (uint64_t)page);
-	if (s->huge && s->huge->log2 &&
-	    s->size & ((1ULL << s->huge->log2) - 1))
+	if (s->huge && s->huge->size && s->size & (s->huge->size - 1))
 		return cli_usage(cli, "--size %" PRIu64 " is not a multiple of "
 				 "the huge page, %s", (uint64_t)s->size,
 				 s->huge->name);
@@ -213,10 +257,10 @@ static int open_file(struct cli *cli, struct segment *s)
 	struct stat st;
 	__u64 end;
 
-	s->fd = open(s->file, (s->write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	if (s->fd < 0)
+	s->file_fd = open(s->file, (s->write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (s->file_fd < 0)
 		return fail_errno(cli, errno, s->file);
-	if (fstat(s->fd, &st))
+	if (fstat(s->file_fd, &st))
 		return fail_errno(cli, errno, s->file);
 	if (S_ISREG(st.st_mode) &&
 	    (__builtin_add_overflow(s->offset, s->size, &end) ||
@@ -230,104 +274,69 @@ static int open_file(struct cli *cli, struct segment *s)
 	return 0;
 }
 
-/* Fresh memory that CMD can have too, unless transparent huge pages. */
-static int open_memory(struct cli *cli, struct segment *s)
-{
-	unsigned int flags = MFD_CLOEXEC;
-
-	if (s->huge && !s->huge->log2)
-		return 0;
-	if (s->huge)
-		flags |= MFD_HUGETLB | s->huge->log2 << HUGE_SHIFT;
-	s->fd = memfd_create("iommuctl", flags);
-	if (s->fd < 0 && s->huge)
-		return cli_fail(cli, IOMMU_ERROR_REFUSED,
-				"this kernel has no huge pages of %s: %s",
-				s->huge->name, strerror(errno));
-	if (s->fd < 0)
-		return fail_errno(cli, errno, "memory cannot be had");
-	if (s->size > INT64_MAX || ftruncate(s->fd, s->size))
-		return cli_fail(cli, IOMMU_ERROR_REFUSED,
-				"%" PRIu64 " bytes of memory cannot be had: %s",
-				(uint64_t)s->size,
-				strerror(s->size > INT64_MAX ? EFBIG : errno));
-	return 0;
-}
-
-static int no_memory(struct cli *cli, const struct segment *s, int err)
-{
-	if (s->huge && s->huge->log2)
-		return cli_fail(cli, IOMMU_ERROR_REFUSED,
-				"%" PRIu64 " huge pages of %s are not free: "
-				"%s; reserve them in /sys/kernel/mm/hugepages",
-				(uint64_t)(s->size >> s->huge->log2),
-				s->huge->name, strerror(err));
-	return cli_fail(cli, IOMMU_ERROR_REFUSED,
-			"%" PRIu64 " bytes of memory cannot be had: %s",
-			(uint64_t)s->size, strerror(err));
-}
-
 /*
- * Get the memory, aligned so that the IOMMU can use pages as large as the size
- * allows, and at least to its granule.
+ * The file's pages, aligned so that the IOMMU can use pages as large as the
+ * size allows, and at least to its granule.
  */
-static int get_memory(struct cli *cli, struct segment *s, __u64 granule)
+static int get_file(struct cli *cli, struct segment *s, __u64 granule)
 {
-	__u64 page = sysconf(_SC_PAGESIZE), align = granule, room;
-	int prot = PROT_READ | (s->write || !s->file ? PROT_WRITE : 0);
-	int rc;
+	__u64 align = s->size >= 1 << 21 && granule < 1 << 21 ? 1 << 21 :
+								granule;
+	int rc = open_file(cli, s);
 
-	rc = s->file ? open_file(cli, s) : open_memory(cli, s);
 	if (rc)
 		return rc;
-	if (s->size >= 1 << 21 && align < 1 << 21)
-		align = 1 << 21;
-	if (s->huge && align < 1ULL << s->huge->log2)
-		align = 1ULL << s->huge->log2;
-	if (align < page)
-		align = page;
-	if (__builtin_add_overflow(s->size, page - 1, &room) ||
-	    __builtin_add_overflow(room & -page, align, &room) ||
-	    room > SIZE_MAX)
-		return no_memory(cli, s, ENOMEM);
-	s->reserved = mmap(NULL, room, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s->reserved == MAP_FAILED) {
-		s->reserved = NULL;
-		return no_memory(cli, s, errno);
-	}
-	s->reserved_size = room;
-	s->va = (void *)(((uintptr_t)s->reserved + align - 1) & -align);
-	s->va = mmap(s->va, s->size, prot,
-		     MAP_FIXED | (s->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS :
-					      MAP_SHARED),
-		     s->fd, s->offset);
-	if (s->va == MAP_FAILED) {
-		rc = errno;
-		if (s->file)
-			return cli_fail(cli, iommu_errno_kind(rc),
-					"%s cannot be mapped: %s", s->file,
-					strerror(rc));
-		return no_memory(cli, s, rc);
-	}
-	if (s->huge && !s->huge->log2 &&
-	    madvise(s->va, s->size, MADV_HUGEPAGE))
-		return cli_fail(cli, IOMMU_ERROR_REFUSED,
-				"this kernel has no transparent huge pages: %s",
-				strerror(errno));
+	rc = iommu_map_aligned(s->size, align,
+			       PROT_READ | (s->write ? PROT_WRITE : 0),
+			       MAP_SHARED, s->file_fd, s->offset, &s->va);
+	return rc ? cli_fail(cli, iommu_errno_kind(rc),
+			     "%s cannot be mapped: %s", s->file,
+			     strerror(-rc)) : 0;
+}
+
+/* Fresh memory of the kind in @s; -1 and @why. */
+static int get_fresh(const struct live *live, __u32 ioas, struct segment *s,
+		     __u64 granule, struct iommu_why *why)
+{
+	struct iommu_memory_want want = {
+		.kind = s->kind,
+		.length = s->size,
+		.granule = granule,
+		.huge = s->huge ? s->huge->size : 0,
+		.iommufd = live->iommufd,
+		.ioas_id = ioas,
+	};
+
+	if (iommu_memory_get(&want, &s->memory, why))
+		return -1;
+	s->va = s->memory.va;
 	return 0;
 }
 
-static void put_memory(struct segment *s)
+static void put_memory(const struct live *live, struct segment *s)
 {
-	if (s->reserved)
-		munmap(s->reserved, s->reserved_size);
-	if (s->fd >= 0)
-		close(s->fd);
+	if (s->file && s->va)
+		munmap(s->va, s->size);
+	if (s->file_fd >= 0)
+		close(s->file_fd);
+	iommu_memory_put(live->iommufd, &s->memory);
+	s->va = NULL;
+	s->file_fd = -1;
+}
+
+/* What to do with the options about memory that is not contiguous. */
+static const char *hint(const struct segment *s)
+{
+	if (s->file)
+		return "; as to --file, put it on a hugetlbfs";
+	if (s->kind == IOMMU_MEMORY_THP)
+		return "; no huge page was free, or they are switched off in "
+		       "/sys/kernel/mm/transparent_hugepage/enabled";
+	return "; that is --memory hugetlb, thp or buffer";
 }
 
 static int map_failed(struct cli *cli, const struct live *live, __u32 ioas,
-		      __u32 flags, const struct segment *s, int err)
+		      __u32 flags, const struct segment *s, bool again, int err)
 {
 	struct iommu_sys_group *group = NULL;
 	struct iommu_sys_device *dev;
@@ -356,12 +365,17 @@ static int map_failed(struct cli *cli, const struct live *live, __u32 ioas,
 					  &e);
 		iommu_sys_group_free(group);
 	}
+	if (e.out_reason == IOMMU_REASON_NOT_CONTIGUOUS && again)
+		return -1;
 	iommu_error_sentence(&e, cli->target, text, sizeof(text));
-	return cli_fail(cli, iommu_error_kind(&e), "%s", text);
+	return cli_fail(cli, iommu_error_kind(&e), "%s%s", text,
+			e.out_reason == IOMMU_REASON_NOT_CONTIGUOUS ?
+				hint(s) : "");
 }
 
+/* An exit code; -1 when the memory will not do and there is @again. */
 static int map_segment(struct cli *cli, const struct live *live, __u32 ioas,
-		       struct segment *s)
+		       struct segment *s, bool again)
 {
 	__u32 flags = (s->read ? IOMMU_IOAS_MAP_READABLE : 0) |
 		      (s->write ? IOMMU_IOAS_MAP_WRITEABLE : 0) |
@@ -369,7 +383,54 @@ static int map_segment(struct cli *cli, const struct live *live, __u32 ioas,
 	int rc = iommu_ioas_map(live->iommufd, ioas, flags, s->va, s->size,
 				&s->iova);
 
-	return rc ? map_failed(cli, live, ioas, flags, s, rc) : 0;
+	return rc ? map_failed(cli, live, ioas, flags, s, again, rc) : 0;
+}
+
+/*
+ * Fresh memory for an IOMMU whose page is larger than the CPU's, best kind
+ * first. A command is to have the memory too, which THP cannot be shared for.
+ */
+static int choose_and_map(struct cli *cli, const struct live *live, __u32 ioas,
+			  struct segment *s, __u64 granule)
+{
+	static const enum iommu_memory_kind order[2][2] = {
+		{ IOMMU_MEMORY_THP, IOMMU_MEMORY_BUFFER },
+		{ IOMMU_MEMORY_BUFFER, IOMMU_MEMORY_THP },
+	};
+	struct iommu_why why;
+	int rc, i;
+
+	for (i = 0; ; i++) {
+		s->kind = order[!!opts.command][i];
+		rc = get_fresh(live, ioas, s, granule, &why);
+		if (rc && i)
+			return cli_fail(cli, IOMMU_ERROR_REFUSED, "%s",
+					why.text);
+		if (!rc)
+			rc = map_segment(cli, live, ioas, s, !i);
+		if (rc != -1)
+			return rc;
+		put_memory(live, s);
+	}
+}
+
+static int get_and_map(struct cli *cli, const struct live *live, __u32 ioas,
+		       struct segment *s, __u64 granule)
+{
+	struct iommu_why why;
+	int rc;
+
+	if (s->chosen && granule > (__u64)sysconf(_SC_PAGESIZE))
+		return choose_and_map(cli, live, ioas, s, granule);
+	s->chosen = false;
+	if (s->file) {
+		rc = get_file(cli, s, granule);
+		if (rc)
+			return rc;
+	} else if (get_fresh(live, ioas, s, granule, &why)) {
+		return cli_fail(cli, IOMMU_ERROR_REFUSED, "%s", why.text);
+	}
+	return map_segment(cli, live, ioas, s, false);
 }
 
 static char *cell_memory(struct json_object *row)
@@ -377,38 +438,53 @@ static char *cell_memory(struct json_object *row)
 	if (get(row, "file"))
 		return text_of("%s at %s", get_string(row, "file"),
 			       get_string(row, "offset"));
-	if (get(row, "huge"))
-		return text_of("fresh, %s", get_string(row, "huge"));
-	return text_of("fresh");
+	if (!strcmp(get_string(row, "memory"), "anonymous"))
+		return text_of("fresh");
+	if (get(row, "huge") &&
+	    strcmp(get_string(row, "huge"), get_string(row, "memory")))
+		return text_of("fresh, %s %s", get_string(row, "memory"),
+			       get_string(row, "huge"));
+	return text_of("fresh, %s", get_string(row, "memory"));
 }
 
 static void map_text(struct json_object *doc, FILE *f)
 {
 	static const struct column columns[] = {
-		{ "IOVA", cell_start }, { "LAST", cell_last },
-		{ "SIZE", cell_size }, { "ACCESS", cell_access },
-		{ "MEMORY", cell_memory },
+		{ "IOVA", .cell = cell_start }, { "LAST", .key = "last" },
+		{ "SIZE", .cell = cell_size },
+		{ "ACCESS", .cell = cell_access },
+		{ "MEMORY", .cell = cell_memory },
 	};
 
-	fprintf(f, "device %s, IOAS %s, process %s\n",
-		get_string(doc, "device"), get_string(doc, "ioas"),
+	char *granule = get_size(doc, "granule");
+
+	fprintf(f, "device %s, IOAS %s, granule %s, process %s\n",
+		get_string(doc, "device"), get_string(doc, "ioas"), granule,
 		get_string(doc, "pid"));
+	free(granule);
 	print_table(f, "", get(doc, "areas"), columns, ARRAY_LEN(columns));
+	print_notes(f, doc);
 	if (get_bool(doc, "hold"))
 		fputs("held until SIGINT or SIGTERM\n", f);
 }
 
-static int output(struct cli *cli, const char *device, __u32 ioas)
+static int output(struct cli *cli, const char *device, __u32 ioas,
+		  __u64 granule)
 {
-	struct json_object *doc = new_document(), *array, *area;
+	struct json_object *doc = new_document(), *array, *area, *notes;
 	const struct segment *s;
+	unsigned int chosen = 0;
+	char rule[200];
 	int i;
 
 	add_string(doc, "device", device);
 	add_number(doc, "ioas", ioas);
+	add_number(doc, "granule", granule);
 	add_number(doc, "pid", getpid());
 	add(doc, "hold", json_object_new_boolean(!opts.command));
 	array = add_array(doc, "areas");
+	notes = add_array(doc, "notes");
+	iommu_granule_rule(granule, sysconf(_SC_PAGESIZE), rule, sizeof(rule));
 	for (i = 0; i < opts.nr; i++) {
 		struct iommu_area_info info;
 
@@ -428,20 +504,30 @@ static int output(struct cli *cli, const char *device, __u32 ioas)
 			add_number(area, "offset", s->offset);
 		else
 			add_null(area, "offset");
+		add_string(area, "memory", s->file ? "file" :
+					   iommu_memory_kind_name(s->kind));
 		add_string(area, "huge", s->huge ? s->huge->name : NULL);
+		chosen |= s->chosen ? 1U << s->kind : 0;
+	}
+	for (i = 0; i < (int)ARRAY_LEN(kinds); i++) {
+		if (chosen & 1U << kinds[i])
+			append_text(notes, "--memory %s was chosen, because %s",
+				    iommu_memory_kind_name(kinds[i]), rule);
 	}
 	/* With CMD, standard output is CMD's. */
 	return cli_output_to(cli, doc, opts.command ? stderr : stdout);
 }
 
 /* A variable with a number for each segment, by blanks. */
-static void set_list(const char *name, char *(*fn)(const struct segment *s))
+static void set_list(const char *name, const struct live *live,
+		     char *(*fn)(const struct live *live,
+				 const struct segment *s))
 {
 	char *all = text_of("%s", ""), *one, *more;
 	int i;
 
 	for (i = 0; i < opts.nr; i++) {
-		one = fn(&opts.segments[i]);
+		one = fn(live, &opts.segments[i]);
 		more = text_of("%s%s%s", all, i ? " " : "", one);
 		free(one);
 		free(all);
@@ -451,19 +537,35 @@ static void set_list(const char *name, char *(*fn)(const struct segment *s))
 	free(all);
 }
 
-static char *iova_of(const struct segment *s)
+static char *iova_of(const struct live *live, const struct segment *s)
 {
+	(void)live;
 	return text_of("0x%" PRIx64, (uint64_t)s->iova);
 }
 
-static char *length_of(const struct segment *s)
+static char *length_of(const struct live *live, const struct segment *s)
 {
+	(void)live;
 	return text_of("%" PRIu64, (uint64_t)s->size);
 }
 
-static char *memory_of(const struct segment *s)
+/* The file with the memory of a segment, to be shared; -1: none. */
+static int memory_fd(const struct live *live, const struct segment *s)
 {
-	return text_of("%d", s->fd);
+	return s->file ? s->file_fd :
+	       s->kind == IOMMU_MEMORY_BUFFER ? live->iommufd : s->memory.fd;
+}
+
+static char *memory_of(const struct live *live, const struct segment *s)
+{
+	return text_of("%d", memory_fd(live, s));
+}
+
+static char *offset_of(const struct live *live, const struct segment *s)
+{
+	(void)live;
+	return text_of("%" PRIu64,
+		       (uint64_t)(s->file ? s->offset : s->memory.offset));
 }
 
 static void set_number(const char *name, int value)
@@ -486,9 +588,10 @@ static void run_command(struct cli *cli, const struct live *live, __u32 ioas,
 {
 	int i, err;
 
-	set_list("IOMMU_IOVA", iova_of);
-	set_list("IOMMU_LENGTH", length_of);
-	set_list("IOMMU_MEMORY_FD", memory_of);
+	set_list("IOMMU_IOVA", live, iova_of);
+	set_list("IOMMU_LENGTH", live, length_of);
+	set_list("IOMMU_MEMORY_FD", live, memory_of);
+	set_list("IOMMU_MEMORY_OFFSET", live, offset_of);
 	setenv("IOMMU_DEVICE", cli->target, 1);
 	set_number("IOMMU_FD", live->iommufd);
 	set_number("IOMMU_DEVICE_FD", live->devfd);
@@ -497,7 +600,7 @@ static void run_command(struct cli *cli, const struct live *live, __u32 ioas,
 	inherit(live->iommufd);
 	inherit(live->devfd);
 	for (i = 0; i < opts.nr; i++)
-		inherit(opts.segments[i].fd);
+		inherit(memory_fd(live, &opts.segments[i]));
 	sigprocmask(SIG_SETMASK, signals, NULL);
 	execvp(opts.command[0], opts.command);
 	err = errno;
@@ -523,7 +626,8 @@ static int wait_command(pid_t pid, const sigset_t *set)
 				     WEXITSTATUS(status);
 }
 
-static int hold(struct cli *cli, const struct live *live, __u32 ioas)
+static int hold(struct cli *cli, const struct live *live, __u32 ioas,
+		__u64 granule)
 {
 	sigset_t set, before;
 	struct sigaction hup;
@@ -544,7 +648,7 @@ static int hold(struct cli *cli, const struct live *live, __u32 ioas)
 	/* Inherited from the parent it may be ignored, and never come. */
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &set, &before);
-	rc = output(cli, cli->target, ioas);
+	rc = output(cli, cli->target, ioas, granule);
 	if (rc)
 		return rc;
 	if (!opts.command) {
@@ -561,15 +665,63 @@ static int hold(struct cli *cli, const struct live *live, __u32 ioas)
 	return wait_command(pid, &set);
 }
 
+/* Before the attach, so that nothing has to be checked twice. */
+static int set_granule(struct cli *cli, struct live *live, __u32 ioas)
+{
+	int rc = iommu_ioas_set_granule(live->iommufd, ioas, opts.granule);
+	char *size = size_text(opts.granule);
+	struct live_error why;
+
+	if (rc == -EOPNOTSUPP) {
+		rc = cli_fail(cli, IOMMU_ERROR_REFUSED,
+			      "--granule %s: this /dev/iommu has no such "
+			      "option, it is not Granule's; leave it out",
+			      size);
+	} else if (rc) {
+		live_why(live, rc, cli->target, &why);
+		rc = cli_fail(cli, why.kind == IOMMU_ERROR_OTHER ?
+				   IOMMU_ERROR_REFUSED : why.kind,
+			      "--granule %s: %s", size, why.text);
+	}
+	free(size);
+	return rc;
+}
+
+static int map_all(struct cli *cli, const struct live *live, __u32 ioas,
+		   __u64 granule)
+{
+	__u64 total = 0;
+	int rc = 0, i;
+
+	for (i = 0; i < opts.nr; i++) {
+		if (__builtin_add_overflow(total, opts.segments[i].size,
+					   &total))
+			total = UINT64_MAX;
+	}
+	progress_start(total, opts.progress);
+	for (i = 0; i < opts.nr && !rc; i++) {
+		rc = get_and_map(cli, live, ioas, &opts.segments[i], granule);
+		if (!rc)
+			progress_done(opts.segments[i].size);
+	}
+	progress_stop();
+	return rc;
+}
+
 static int map_and_hold(struct cli *cli, struct live *live)
 {
 	struct iommu_iova_range *ranges;
 	struct live_error why;
 	__u32 ioas, pt, nr;
 	__u64 granule;
-	int rc, i;
+	int rc;
 
 	rc = iommu_ioas_alloc(live->iommufd, &ioas);
+	if (!rc && opts.granule) {
+		rc = set_granule(cli, live, ioas);
+		if (rc)
+			return rc;
+	}
 	if (!rc) {
 		pt = ioas;
 		rc = iommu_vfio_attach(live->devfd, &pt);
@@ -583,14 +735,10 @@ static int map_and_hold(struct cli *cli, struct live *live)
 				"to an address space: %s", why.text);
 	}
 	free(ranges);
-	for (i = 0; i < opts.nr; i++) {
-		rc = get_memory(cli, &opts.segments[i], granule);
-		if (!rc)
-			rc = map_segment(cli, live, ioas, &opts.segments[i]);
-		if (rc)
-			return rc;
-	}
-	return hold(cli, live, ioas);
+	rc = map_all(cli, live, ioas, granule);
+	if (rc)
+		return rc;
+	return hold(cli, live, ioas, granule);
 }
 
 static int map(struct cli *cli, int argc, char **argv)
@@ -617,10 +765,10 @@ static int map(struct cli *cli, int argc, char **argv)
 		rc = cli_fail(cli, err.kind, "%s", err.text);
 	} else {
 		rc = map_and_hold(cli, &live);
+		for (i = 0; i < opts.nr; i++)
+			put_memory(&live, &opts.segments[i]);
 		live_close(&live);
 	}
-	for (i = 0; i < opts.nr; i++)
-		put_memory(&opts.segments[i]);
 	iommu_sys_device_free(dev);
 	return rc;
 }

@@ -17,7 +17,9 @@
  */
 #define MAX_GAP 1024
 
-enum { OPT_FD = 1, OPT_PID, OPT_IOAS };
+enum {
+	OPT_FD = MAPS_OPT_FD, OPT_PID = MAPS_OPT_PID, OPT_IOAS = MAPS_OPT_IOAS,
+};
 
 static const struct option_spec specs[] = {
 	{ OPT_FD, "fd", "N", WORD_TEXT, NULL,
@@ -29,34 +31,36 @@ static const struct option_spec specs[] = {
 	{ 0 },
 };
 
-static struct {
-	__u64 fd, pid, ioas;
-	bool has_fd, has_pid, has_ioas;
-} opts;
+static struct maps_want opts;
 
-static int option(struct cli *cli, int id, char **value)
+int maps_option(struct cli *cli, struct maps_want *want, int id,
+		const char *value)
 {
 	switch (id) {
 	case OPT_FD:
-		opts.has_fd = true;
-		if (parse_number(value[0], INT32_MAX, &opts.fd))
+		want->has_fd = true;
+		if (parse_number(value, INT32_MAX, &want->fd))
 			return cli_usage(cli, "--fd '%s' is no file descriptor",
-					 value[0]);
+					 value);
 		return 0;
 	case OPT_PID:
-		opts.has_pid = true;
-		if (parse_number(value[0], INT32_MAX, &opts.pid) || !opts.pid)
+		want->has_pid = true;
+		if (parse_number(value, INT32_MAX, &want->pid) || !want->pid)
 			return cli_usage(cli, "--pid '%s' is no process",
-					 value[0]);
+					 value);
 		return 0;
 	case OPT_IOAS:
-		opts.has_ioas = true;
-		if (parse_number(value[0], UINT32_MAX, &opts.ioas))
-			return cli_usage(cli, "--ioas '%s' is no ID",
-					 value[0]);
+		want->has_ioas = true;
+		if (parse_number(value, UINT32_MAX, &want->ioas))
+			return cli_usage(cli, "--ioas '%s' is no ID", value);
 		return 0;
 	}
 	return 0;
+}
+
+static int option(struct cli *cli, int id, char **value)
+{
+	return maps_option(cli, &opts, id, value[0]);
 }
 
 /* A context, and the processes that have it open. */
@@ -105,6 +109,12 @@ static int add_ioas(int fd, __u32 id, struct json_object *array)
 	}
 	obj = iommu_json_ioas(id, info, &caps);
 	append(array, obj);
+	if (iommu_ioas_iova_ranges(fd, id, &ranges, &n, NULL)) {
+		add_null(obj, "iova_ranges");
+	} else {
+		add(obj, "iova_ranges", iommu_json_ranges(ranges, n));
+		free(ranges);
+	}
 	list = add_array(obj, "areas");
 	for (i = 0; i < nr; i++)
 		append(list, iommu_json_area(&areas[i]));
@@ -283,45 +293,26 @@ static int maps_of_processes(struct cli *cli, struct json_object *list,
 	return rc;
 }
 
-static char *cell_source(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "source"));
-}
-
-static char *cell_address(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "user_va"));
-}
-
 static char *element_process(struct json_object *row)
 {
 	return text_of("%s (process %s, fd %s)", get_string(row, "comm"),
 		       get_string(row, "pid"), get_string(row, "fd"));
 }
 
-static char *element_device(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "device"));
-}
-
 static void ioas_text(struct json_object *ioas, FILE *f)
 {
 	static const struct column columns[] = {
-		{ "IOVA", cell_start }, { "LAST", cell_last },
-		{ "SIZE", cell_size }, { "ACCESS", cell_access },
-		{ "SOURCE", cell_source }, { "ADDRESS", cell_address },
-	};
-	static const struct column ranges[] = {
-		{ "START", cell_start }, { "LAST", cell_last },
-		{ "SIZE", cell_size },
+		{ "IOVA", .cell = cell_start }, { "LAST", .key = "last" },
+		{ "SIZE", .cell = cell_size },
+		{ "ACCESS", .cell = cell_access },
+		{ "SOURCE", .key = "source" }, { "ADDRESS", .key = "user_va" },
 	};
 	char *mapped, *pinned, *devices;
 
 	if (!get(ioas, "areas")) {
 		fprintf(f, "  IOAS %s: this /dev/iommu cannot list mappings; "
 			"usable are\n", get_string(ioas, "ioas"));
-		print_table(f, "    ", get(ioas, "iova_ranges"), ranges,
-			    ARRAY_LEN(ranges));
+		print_ranges(f, "    ", get(ioas, "iova_ranges"));
 		return;
 	}
 	mapped = get_size(ioas, "mapped_bytes");
@@ -365,22 +356,31 @@ static void maps_text(struct json_object *doc, FILE *f)
 	print_notes(f, doc);
 }
 
+int maps_collect(struct cli *cli, const struct maps_want *want,
+		 struct json_object *list, struct json_object *notes)
+{
+	int rc;
+
+	opts = *want;
+	if (opts.has_fd && opts.has_pid)
+		return cli_usage(cli, "--fd and --pid exclude each other");
+	rc = opts.has_fd ? maps_of_fd(cli, list) :
+			   maps_of_processes(cli, list, notes);
+	return rc ? rc : check_found(cli, list);
+}
+
 static int maps(struct cli *cli, int argc, char **argv)
 {
 	struct json_object *doc, *list, *notes;
+	struct maps_want want = opts;
 	int rc;
 
 	(void)argc;
 	(void)argv;
-	if (opts.has_fd && opts.has_pid)
-		return cli_usage(cli, "--fd and --pid exclude each other");
 	doc = new_document();
 	list = add_array(doc, "contexts");
 	notes = add_array(doc, "notes");
-	rc = opts.has_fd ? maps_of_fd(cli, list) :
-			   maps_of_processes(cli, list, notes);
-	if (!rc)
-		rc = check_found(cli, list);
+	rc = maps_collect(cli, &want, list, notes);
 	if (!rc)
 		return cli_output(cli, doc);
 	json_object_put(doc);

@@ -91,7 +91,7 @@ static const char *const words[] = {
 	[WORD_TEXT] = "",
 	[WORD_DEVICE] = "$(_iommuctl_devices)",
 	[WORD_GROUP] = "$(_iommuctl_groups)",
-	[WORD_FILE] = "",
+	[WORD_FILE] = "$(compgen -f -- \"$cur\")",
 	[WORD_SHELL] = "bash",
 	[WORD_VERB] = "$(_iommuctl_words)",
 	[WORD_COMMAND] = "",
@@ -112,7 +112,9 @@ static void print_options(FILE *f, const struct verb *v)
 			fprintf(f, "\t\t--%s) words='%s' ;;\n", o->name,
 				o->choices ? o->choices : "");
 	}
-	fprintf(f, "\t\t*) words=\"%s --json --help", words[v->word]);
+	fprintf(f, "\t\t--color) words='auto always never' ;;\n"
+		"\t\t*) words=\"%s --json --color --help%s", words[v->word],
+		v->command ? " --" : "");
 	for (o = v->options; o && o->name; o++)
 		fprintf(f, " --%s", o->name);
 	fputs("\" ;;\n\t\tesac ;;\n", f);
@@ -167,7 +169,7 @@ static const char choose[] =
 "\t\tesac\n"
 "\tfi\n"
 "\tfor w in \"${all[@]:2:${#all[@]}-3}\"; do\n"
-"\t\tif [ \"$w\" = --exec ]; then\n"
+"\t\tif [ \"$w\" = --exec ] || [ \"$w\" = -- ]; then\n"
 "\t\t\tCOMPREPLY=($(compgen -c -f -- \"$cur\"))\n"
 "\t\t\treturn\n"
 "\t\tfi\n"

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -36,6 +37,48 @@ int cli_output_to(struct cli *cli, struct json_object *obj, FILE *f)
 int cli_output(struct cli *cli, struct json_object *obj)
 {
 	return cli_output_to(cli, obj, stdout);
+}
+
+static enum when colour;
+
+bool set_colour(const char *when)
+{
+	static const char *const names[] = {
+		[WHEN_AUTO] = "auto",
+		[WHEN_ALWAYS] = "always",
+		[WHEN_NEVER] = "never",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], when))
+			continue;
+		colour = i;
+		return true;
+	}
+	return false;
+}
+
+const char *paint(FILE *f, enum paint paint)
+{
+	static const char *const codes[] = {
+		[PAINT_OFF] = "\033[0m",
+		[PAINT_TITLE] = "\033[1m",
+		[PAINT_GOOD] = "\033[32m",
+		[PAINT_NOTE] = "\033[33m",
+		[PAINT_BAD] = "\033[1;31m",
+		[PAINT_DIM] = "\033[2m",
+		[PAINT_MAPPED] = "\033[36m",
+	};
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (colour == WHEN_NEVER)
+		return "";
+	if (colour == WHEN_AUTO &&
+	    ((no && *no) || !term || !strcmp(term, "dumb") ||
+	     fileno(f) < 0 || !isatty(fileno(f))))
+		return "";
+	return codes[paint];
 }
 
 struct json_object *new_document(void)
@@ -150,8 +193,7 @@ char *size_text(__u64 size)
 			  text_of("%" PRIu64 "%c", (uint64_t)size, units[unit]);
 }
 
-/* For people: exact where that is short, else rounded and marked so. */
-static char *short_size(__u64 size)
+char *short_size(__u64 size)
 {
 	static const char units[] = "BKMGTPE";
 	double v = size;
@@ -196,6 +238,12 @@ char *join(struct json_object *array, const char *sep,
 	return all ? all : text_of("-");
 }
 
+static char *cell_of(const struct column *column, struct json_object *row)
+{
+	return column->cell ? column->cell(row) :
+			      text_of("%s", get_string(row, column->key));
+}
+
 void print_table(FILE *f, const char *indent, struct json_object *rows,
 		 const struct column *columns, size_t nr)
 {
@@ -208,8 +256,9 @@ void print_table(FILE *f, const char *indent, struct json_object *rows,
 			char **cell = &cells[r * nr + c];
 			int len;
 
-			*cell = r ? columns[c].cell(json_object_array_get_idx(
-					    rows, r - 1)) :
+			*cell = r ? cell_of(&columns[c],
+					    json_object_array_get_idx(rows,
+								      r - 1)) :
 				    text_of("%s", columns[c].title);
 			len = strlen(*cell);
 			if (len > width[c])
@@ -218,13 +267,14 @@ void print_table(FILE *f, const char *indent, struct json_object *rows,
 	}
 	for (r = 0; r <= n; r++) {
 		fputs(indent, f);
+		fputs(r ? "" : paint(f, PAINT_TITLE), f);
 		for (c = 0; c < nr; c++) {
 			/* No blanks at the end of a line. */
 			fprintf(f, "%s%-*s", c ? "  " : "",
 				c + 1 < nr ? width[c] : 0, cells[r * nr + c]);
 			free(cells[r * nr + c]);
 		}
-		fputc('\n', f);
+		fprintf(f, "%s\n", r ? "" : paint(f, PAINT_OFF));
 	}
 	free(width);
 	free(cells);
@@ -258,11 +308,6 @@ char *cell_start(struct json_object *row)
 							      "start"));
 }
 
-char *cell_last(struct json_object *row)
-{
-	return text_of("%s", get_string(row, "last"));
-}
-
 char *cell_size(struct json_object *row)
 {
 	/* Only the whole 64-bit space has no number. */
@@ -276,4 +321,41 @@ char *cell_access(struct json_object *row)
 		       get_bool(row, "read") && get_bool(row, "write") ? " " :
 									 "",
 		       get_bool(row, "write") ? "write" : "");
+}
+
+char *cell_reason(struct json_object *row)
+{
+	return text_of("%s: %s", get_string(row, "reason"),
+		       get_string(row, "text"));
+}
+
+char *cell_devices(struct json_object *row)
+{
+	return join(get(row, "devices"), " ", element_string);
+}
+
+char *element_device(struct json_object *element)
+{
+	return text_of("%s", get_string(element, "device"));
+}
+
+void print_ranges(FILE *f, const char *indent, struct json_object *rows)
+{
+	static const struct column columns[] = {
+		{ "START", .cell = cell_start }, { "LAST", .key = "last" },
+		{ "SIZE", .cell = cell_size },
+	};
+
+	print_table(f, indent, rows, columns, ARRAY_LEN(columns));
+}
+
+void print_regions(FILE *f, const char *indent, struct json_object *rows)
+{
+	static const struct column columns[] = {
+		{ "START", .cell = cell_start }, { "LAST", .key = "last" },
+		{ "SIZE", .cell = cell_size },
+		{ "REASON", .cell = cell_reason },
+	};
+
+	print_table(f, indent, rows, columns, ARRAY_LEN(columns));
 }

@@ -7,9 +7,7 @@
 
 static char *cell_use(struct json_object *row)
 {
-	return get(row, "reason") ? text_of("%s: %s", get_string(row, "reason"),
-					    get_string(row, "text")) :
-				    text_of("usable");
+	return get(row, "reason") ? cell_reason(row) : text_of("usable");
 }
 
 static int by_start(const void *a, const void *b)
@@ -21,17 +19,36 @@ static int by_start(const void *a, const void *b)
 	return s < t ? -1 : s > t;
 }
 
+static void print_granule(FILE *f, struct json_object *doc)
+{
+	char *granule = get_size(doc, "granule");
+	char *page = get_size(doc, "cpu_page_size");
+	char *alignment = get_size(doc, "alignment");
+
+	if (get(doc, "granule")) {
+		print_field(f, "granule", "%s (CPU page %s)", granule, page);
+		print_field(f, "alignment", "%s, of IOVAs and lengths",
+			    alignment);
+	}
+	if (get(doc, "rule"))
+		print_field(f, "user memory", "%s", get_string(doc, "rule"));
+	free(granule);
+	free(page);
+	free(alignment);
+}
+
 /* One view of the whole space, in ascending order. */
 static void ranges_text(struct json_object *doc, FILE *f)
 {
 	static const struct column columns[] = {
-		{ "START", cell_start }, { "LAST", cell_last },
-		{ "SIZE", cell_size }, { "USE", cell_use },
+		{ "START", .cell = cell_start }, { "LAST", .key = "last" },
+		{ "SIZE", .cell = cell_size }, { "USE", .cell = cell_use },
 	};
 	static const char *const keys[] = { "iova_ranges", "reserved_regions" };
 	struct json_object *rows = json_object_new_array(), *array;
 	size_t k, i;
 
+	print_granule(f, doc);
 	for (k = 0; rows && k < ARRAY_LEN(keys); k++) {
 		array = get(doc, keys[k]);
 		for (i = 0; i < length(array); i++)
@@ -61,17 +78,20 @@ static void take(struct json_object *to, struct json_object *from,
 
 static int ranges(struct cli *cli, int argc, char **argv)
 {
-	struct iommu_sys_group *group = NULL;
-	struct json_object *doc, *all;
+	static const char *const members[] = {
+		"granule", "cpu_page_size", "needs_contiguous", "alignment",
+		"rule", "iova_ranges", "reserved_regions",
+	};
+	struct json_object *doc, *all, *info;
+	struct iommu_sys_group *group;
 	struct iommu_sys_device *dev;
+	size_t i;
 	int rc;
 
 	(void)argc;
-	rc = cli_device(cli, argv[0], &dev);
+	rc = cli_device_group(cli, argv[0], &dev, &group);
 	if (rc)
 		return rc;
-	if (dev->group >= 0)
-		(void)iommu_sys_group_get(cli->sys, dev->group, &group);
 	all = new_document();
 	rc = add_device_info(cli, all, dev, group);
 	iommu_sys_group_free(group);
@@ -79,9 +99,9 @@ static int ranges(struct cli *cli, int argc, char **argv)
 		doc = new_document();
 		add_string(doc, "device", dev->name);
 		take(doc, all, "source");
-		take(doc, get(all, "info"), "granule");
-		take(doc, get(all, "info"), "iova_ranges");
-		take(doc, get(all, "info"), "reserved_regions");
+		info = get(all, "info");
+		for (i = 0; i < ARRAY_LEN(members); i++)
+			take(doc, info, members[i]);
 		take(doc, all, "notes");
 		rc = cli_output(cli, doc);
 	}

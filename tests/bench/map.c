@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <x86intrin.h>
 
-#include "../kselftest/utils.h"
+#include "../kselftest/edu.h"
 
 #define PAGE 4096ULL
 #define LARGE (64ULL << 20)

@@ -7,9 +7,11 @@ usage: fixture.py DESCRIPTION DIRECTORY
 One line of the description is one of
   device ADDRESS VENDOR:DEVICE CLASS [KEY=VALUE]...
       driver, override, group, iommu, reset, numa, vfio; node=no: a vfio
-      device without a node
+      device without a node; modalias=no: no such file
   group NUMBER TYPE [START-LAST:REASON]...
   driver NAME
+  virtio-iommu ADDRESS: an IOMMU that is a virtio device on PCI
+  dma GROUP KEY=VALUE...: what granule-dma shows of a group
   file PATH [TEXT]
 Blanks in values are written as "+".
 """
@@ -43,6 +45,11 @@ class Tree:
         self.write(f"{real}/vendor", f"0x{vendor}\n")
         self.write(f"{real}/device", f"0x{device}\n")
         self.write(f"{real}/class", f"0x{class_}\n")
+        if given.get("modalias") != "no":
+            ids_, kind = (vendor.upper(), device.upper()), class_.upper()
+            self.write(f"{real}/modalias",
+                       f"pci:v0000{ids_[0]}d0000{ids_[1]}sv00001AF4sd00001100"
+                       f"bc{kind[:2]}sc{kind[2:4]}i{kind[4:]}\n")
         self.write(f"{real}/revision", "0x10\n")
         self.write(f"{real}/numa_node", given.get("numa", "-1") + "\n")
         self.write(f"{real}/driver_override",
@@ -83,6 +90,23 @@ class Tree:
         self.write(f"sys/bus/pci/drivers/{name}/bind")
         self.write(f"sys/bus/pci/drivers/{name}/unbind")
 
+    def add_virtio_iommu(self, address):
+        real = f"sys/devices/pci{address[:7]}/{address}"
+        iommu = f"{real}/virtio0/iommu/{address}"
+        self.link(f"sys/class/iommu/{address}", iommu)
+        self.link(f"sys/devices/virtual/iommu/{address}", iommu)
+        self.link(f"{iommu}/device", f"{real}/virtio0")
+        self.link(f"{real}/virtio0/driver",
+                  "sys/bus/virtio/drivers/granule_virtio_iommu")
+        self.write(f"{iommu}/granule-virtio-iommu/granule", "16384\n")
+        self.write(f"{iommu}/granule-virtio-iommu/endpoints",
+                   "0000:00:03.0 0x18 user 0\n0000:00:04.0 0x20 kernel 7\n")
+
+    def add_dma(self, group, *settings):
+        for setting in settings:
+            key, value = setting.split("=")
+            self.write(f"sys/kernel/granule-dma/{group}/{key}", value + "\n")
+
     def add_file(self, path, *text):
         self.write(path, " ".join(text).replace("+", " ")
                    .replace("\\n", "\n").replace("\\t", "\t"))
@@ -96,7 +120,7 @@ def build(description, root):
         for line in f:
             words = line.split()
             if words and not words[0].startswith("#"):
-                getattr(tree, "add_" + words[0])(*words[1:])
+                getattr(tree, "add_" + words[0].replace("-", "_"))(*words[1:])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@
  *   upstream   no ioctl of Granule's own
  *   badchain   a capability chain that leaves the buffer
  *   busy       the device is bound by somebody else
+ *   16k        pages of 16K: memory is contiguous where it is advised to be
+ *              of huge pages, or a buffer
+ *   16k-nothp  the same without huge pages
+ *   16k-none   nor buffers
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -32,6 +36,7 @@
 #define IOAS_ID 2
 #define DEV_ID 1
 #define HWPT_ID 3
+#define BUFFER_ID 4
 
 int ioctl(int fd, unsigned long cmd, ...);
 
@@ -41,12 +46,26 @@ static const struct iommu_iova_range usable[] = {
 };
 
 static struct iommu_last_error last;
+static uint64_t raised;		/* IOMMU_OPTION_IOAS_GRANULE */
+static uint64_t buffers;	/* bytes of them in the file */
 
 static bool mode(const char *name)
 {
 	const char *mock = getenv("MOCK");
 
 	return mock && !strcmp(mock, name);
+}
+
+static uint64_t device_granule(void)
+{
+	const char *mock = getenv("MOCK");
+
+	return mock && !strncmp(mock, "16k", 3) ? 16384 : PAGE;
+}
+
+static uint64_t granule(void)
+{
+	return raised > device_granule() ? raised : device_granule();
 }
 
 static int no(unsigned long cmd, int err, struct iommu_last_error why)
@@ -63,8 +82,39 @@ static int no(unsigned long cmd, int err, struct iommu_last_error why)
 static size_t load(int fd, struct iommu_area_info *areas, size_t max)
 {
 	ssize_t n = pread(fd, areas, max * sizeof(*areas), 0);
+	size_t nr = 0;
 
-	return n > 0 ? n / sizeof(*areas) : 0;
+	while (n > 0 && nr < n / sizeof(*areas) && areas[nr].length)
+		nr++;
+	return nr;
+}
+
+/* Whether a mapping's flags in smaps have @flag, or its file is @file. */
+static bool memory_has(uint64_t va, const char *flag, const char *file)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	bool here = false, found = false;
+	char line[4096];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			here = va >= start && va < end;
+			found |= here && file && strstr(line, file);
+		} else if (here && !strncmp(line, "VmFlags:", 8)) {
+			found |= flag && strstr(line, flag);
+		}
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool contiguous(const struct iommu_ioas_map *m)
+{
+	return granule() == PAGE || memory_has(m->user_va, NULL, "/dev/iommu") ||
+	       (!mode("16k-nothp") && !mode("16k-none") &&
+		memory_has(m->user_va, " hg", NULL));
 }
 
 static int map(int fd, struct iommu_ioas_map *m)
@@ -74,14 +124,20 @@ static int map(int fd, struct iommu_ioas_map *m)
 	struct rlimit memlock;
 	uint64_t end, used = 0;
 
-	if ((m->iova | m->length) & (PAGE - 1))
+	if ((m->iova | m->length) & (granule() - 1))
 		return no(IOMMU_IOAS_MAP, EINVAL, (struct iommu_last_error){
 			.out_reason = IOMMU_REASON_MISALIGNED,
-			.out_detail = m->iova & (PAGE - 1) ?
+			.out_detail = m->iova & (granule() - 1) ?
 				IOMMU_REASON_FIELD_IOVA :
 				IOMMU_REASON_FIELD_LENGTH,
-			.out_addr = m->iova & (PAGE - 1) ? m->iova : m->length,
-			.out_limit = PAGE });
+			.out_addr = m->iova & (granule() - 1) ? m->iova :
+								m->length,
+			.out_limit = granule() });
+	if (m->user_va & (granule() - 1))
+		return no(IOMMU_IOAS_MAP, EINVAL, (struct iommu_last_error){
+			.out_reason = IOMMU_REASON_MISALIGNED,
+			.out_detail = IOMMU_REASON_FIELD_USER_VA,
+			.out_addr = m->user_va, .out_limit = granule() });
 	for (i = 0; i < nr; i++) {
 		used += areas[i].length;
 		if (!(m->flags & IOMMU_IOAS_MAP_FIXED_IOVA))
@@ -120,6 +176,14 @@ static int map(int fd, struct iommu_ioas_map *m)
 			.out_reason = IOMMU_REASON_MEMLOCK,
 			.out_limit = memlock.rlim_cur, .out_usage = used,
 			.out_need = m->length });
+	if (!contiguous(m))
+		return no(IOMMU_IOAS_MAP, EINVAL, (struct iommu_last_error){
+			.out_reason = IOMMU_REASON_NOT_CONTIGUOUS,
+			.out_addr = m->user_va + granule(),
+			.out_start = m->iova, .out_last = end,
+			.out_limit = granule(),
+			.out_need = m->length / granule() - 1,
+			.out_usage = m->length / granule() });
 	new = (struct iommu_area_info){
 		.iova = m->iova, .length = m->length, .user_va = m->user_va,
 		.flags = m->flags & ~IOMMU_IOAS_MAP_FIXED_IOVA,
@@ -140,7 +204,7 @@ static int ranges(struct iommu_ioas_iova_ranges *r)
 				.out_reason = IOMMU_REASON_NO_OBJECT,
 				.out_object_id = r->ioas_id });
 	r->num_iovas = 2;
-	r->out_iova_alignment = PAGE;
+	r->out_iova_alignment = granule();
 	if (room < 2) {
 		errno = EMSGSIZE;
 		return -1;
@@ -162,6 +226,11 @@ static void regions(struct capchain *c, u16 id)
 		.reason = IOMMU_RESV_REASON_MSI };
 }
 
+static uint64_t page_sizes(void)
+{
+	return device_granule() > PAGE ? 0x2004000 : 0x40201000;
+}
+
 static void device_caps(struct capchain *c)
 {
 	struct iommu_device_cap_iova_range *iovas;
@@ -179,9 +248,11 @@ static void device_caps(struct capchain *c)
 	granule = capchain_add(c, IOMMU_DEVICE_CAP_GRANULE, 1,
 			       sizeof(*granule));
 	if (granule) {
-		granule->pgsize_bitmap = 0x40201000;
-		granule->granule = PAGE;
+		granule->pgsize_bitmap = page_sizes();
+		granule->granule = device_granule();
 		granule->cpu_page_size = PAGE;
+		if (device_granule() > PAGE)
+			granule->flags = IOMMU_GRANULE_NEEDS_CONTIGUOUS;
 	}
 	width = capchain_add(c, IOMMU_DEVICE_CAP_OUTPUT_ADDR_WIDTH, 1,
 			     sizeof(*width));
@@ -239,7 +310,7 @@ static int device_info(struct iommu_device_info *info)
 	info->flags = IOMMU_DEVICE_INFO_PGSIZES |
 		      IOMMU_DEVICE_INFO_ADDR_WIDTH | IOMMU_DEVICE_INFO_CAPS |
 		      IOMMU_DEVICE_INFO_ENFORCE_SNOOP;
-	info->pgsize_bitmap = 0x40201000;
+	info->pgsize_bitmap = page_sizes();
 	info->addr_width = 39;
 	info->cap_offset = chain(info, sizeof(*info), &info->argsz,
 				 device_caps);
@@ -257,7 +328,7 @@ static int ioas_info(int fd, struct iommu_ioas_info *info)
 				.out_reason = IOMMU_REASON_NO_OBJECT,
 				.out_object_id = info->ioas_id });
 	info->flags = IOMMU_IOAS_INFO_CAPS;
-	info->granule = info->iova_alignment = PAGE;
+	info->granule = info->iova_alignment = granule();
 	info->nr_areas = load(fd, areas, 64);
 	info->mapped_bytes = 0;
 	for (i = 0; i < info->nr_areas; i++)
@@ -290,6 +361,42 @@ static int list_areas(int fd, struct iommu_ioas_list_areas *l)
 	return 0;
 }
 
+static int option(struct iommu_option *o)
+{
+	if (o->option_id != IOMMU_OPTION_IOAS_GRANULE || mode("upstream")) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	if (o->op == IOMMU_OPTION_OP_GET) {
+		o->val64 = granule();
+		return 0;
+	}
+	if (o->val64 < PAGE || o->val64 > 1 << 30)
+		return no(IOMMU_OPTION, EINVAL, (struct iommu_last_error){
+			.out_reason = IOMMU_REASON_BAD_GRANULE,
+			.out_usage = o->val64, .out_need = PAGE,
+			.out_limit = 1 << 30 });
+	raised = o->val64;
+	return 0;
+}
+
+/* Pieces of the file, behind the areas. */
+static int buffer(int fd, struct iommu_buffer_alloc *b)
+{
+	uint64_t g = b->granule > granule() ? b->granule : granule();
+
+	if (mode("16k-none"))
+		return no(IOMMU_BUFFER_ALLOC, ENOMEM, (struct iommu_last_error){
+			.out_reason = IOMMU_REASON_NO_MEMORY,
+			.out_need = b->length, .out_limit = g });
+	b->out_length = (b->length + g - 1) & -g;
+	b->out_granule = g;
+	b->out_buffer_id = BUFFER_ID;
+	b->out_mmap_offset = (1 << 20) + buffers;
+	buffers += b->out_length;
+	return ftruncate(fd, (1 << 20) + buffers);
+}
+
 static int granule_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	switch (cmd) {
@@ -299,6 +406,10 @@ static int granule_ioctl(int fd, unsigned long cmd, void *arg)
 		return ioas_info(fd, arg);
 	case IOMMU_IOAS_LIST_AREAS:
 		return list_areas(fd, arg);
+	case IOMMU_BUFFER_ALLOC:
+		return buffer(fd, arg);
+	case IOMMU_DESTROY:
+		return 0;
 	case IOMMU_GET_LAST_ERROR:
 		memcpy(arg, &last, sizeof(last));
 		return 0;
@@ -336,6 +447,8 @@ int ioctl(int fd, unsigned long cmd, ...)
 		return ranges(arg);
 	case IOMMU_IOAS_MAP:
 		return map(fd, arg);
+	case IOMMU_OPTION:
+		return option(arg);
 	}
 	if (!mode("upstream"))
 		return granule_ioctl(fd, cmd, arg);

@@ -12,7 +12,7 @@
 
 #include "libiommu.h"
 
-#define LAST_REASON IOMMU_REASON_BAD_RANGE
+#define LAST_REASON IOMMU_REASON_NO_MEMORY
 
 static int nr, bad;
 

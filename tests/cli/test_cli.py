@@ -18,9 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from xml.etree import ElementTree
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, HERE + "/.."]
 import fixture  # noqa: E402
+import schema  # noqa: E402
+from tap import Tap  # noqa: E402
 
 UPDATE = "--update" in sys.argv
 MOCK = "--mock" in sys.argv
@@ -31,24 +35,8 @@ GOLDEN = f"{SOURCE}/golden"
 OK, USAGE, NOT_FOUND, BUSY, PERMISSION, REFUSED, NO_MODULE, OTHER = range(8)
 DEV = "0000:00:03.0"
 
-total = failed = 0
-
-
-def ok(good, name, detail=""):
-    global total, failed
-    total += 1
-    failed += not good
-    print(f"{'' if good else 'not '}ok {total} - {name}")
-    if not good:
-        for line in str(detail).splitlines():
-            print(f"#   {line}")
-    sys.stdout.flush()
-
-
-def skip(name, why):
-    global total
-    total += 1
-    print(f"ok {total} - {name} # SKIP {why}")
+tap = Tap()
+ok, skip = tap.ok, tap.skip
 
 
 class Result:
@@ -61,8 +49,9 @@ class Result:
 
 
 def environment(root, mock=None, **more):
-    env = dict(os.environ, IOMMU_SYSFS_ROOT=root, LC_ALL="C", **more)
+    env = dict(os.environ, IOMMU_SYSFS_ROOT=root, **{"LC_ALL": "C", **more})
     env.pop("MOCK", None)
+    env.pop("COLUMNS", None)
     if mock:
         env["MOCK"] = mock
     return env
@@ -78,7 +67,7 @@ def run(root, *args, mock=None, stdout=subprocess.PIPE, **more):
 
 def fixed(text):
     """Without what differs from run to run."""
-    text = re.sub(r"process \d+", "process PID", text)
+    text = re.sub(r"(process|iommuctl-mock \(process) \d+", r"\1 PID", text)
     text = re.sub(r'("pid": )\d+', r"\1PID", text)
     text = re.sub(r'("user_va": )"0x[0-9a-f]+"', r'\1"VA"', text)
     return re.sub(r"(user +)0x[0-9a-f]+", r"\1VA", text)
@@ -101,7 +90,7 @@ def golden(name, text):
 
 # Strings that text leaves out, or writes in another way.
 HIDDEN = {"vendor_id", "device_id", "class", "driver_override", "iommu",
-          "reset_methods", "node", "source", "type"}
+          "iommu_driver", "reset_methods", "node", "source", "type"}
 
 
 def scalars(value, hidden, key=""):
@@ -132,6 +121,8 @@ def view(name, root, *args, mock=None, agree=True, hidden=()):
     ok(js.status == OK and not js.err and doc["version"] == 1,
        f"{name}: --json is JSON, version 1", js)
     golden(f"{name}.json", js.out)
+    wrong = schema.wrong(schema.verb_of(args), doc)
+    ok(not wrong, f"{name}: docs/schema/iommuctl.json", wrong)
     if agree:
         missing = [s for s in scalars(doc, HIDDEN | set(hidden))
                    if s not in text.out]
@@ -149,6 +140,39 @@ def fails(name, status, pattern, root, *args, **more):
     ok(done.status == status and done.out == "" and len(lines) == 1 and
        lines[0].startswith("iommuctl: ") and re.search(pattern, lines[0]),
        name, done)
+
+
+def test_large_views(virtio):
+    """16K pages, by sysfs alone: nothing has to be loaded or opened."""
+    for name, args, hidden in (
+            ("device-list-16k", ["device", "list"], ()),
+            ("device-show-trusted", ["device", "show", "00:04.0"], ()),
+            ("device-show-untrusted", ["device", "show", "00:05.0"], ()),
+            ("device-show-direct", ["device", "show", "00:06.0"], ()),
+            ("device-show-driverless", ["device", "show", "00:07.0"], ()),
+            ("device-show-late", ["device", "show", "00:08.0"], ()),
+            ("ranges-16k-sysfs", ["ranges", "00:04.0"], {"device"})):
+        view(name, virtio, *args, hidden=hidden)
+    for slot, driver in ((4, "granule_virtio_iommu"), (1, None)):
+        doc = json.loads(run(virtio, "device", "show", f"00:0{slot}.0",
+                             "--json").out)
+        ok(doc["device"]["iommu_driver"] == driver,
+           f"device show --json: IOMMU driver of 00:0{slot}.0", doc)
+    os.remove(f"{virtio}/sys/kernel/granule-dma/4/mappings")
+    done = run(virtio, "device", "show", "00:04.0")
+    ok(done.status == OK and "; - mappings so far, 2 refused" in done.out,
+       "device show: a counter that is missing", done)
+    fails("large: map of a driven device", BUSY, "driven by nvme", virtio,
+          "map", "00:04.0", "--size", "16K")
+    fails("large: map of a device that never had a driver", REFUSED,
+          "the device has no driver; give it to vfio-pci", virtio, "map",
+          "00:08.0", "--size", "16K")
+    # No kernel acts on these files: it got as far as trying.
+    fails("large: bind of a device without a group yet", OTHER,
+          "vfio-pci did not take 0000:00:08.0", virtio, "device", "bind",
+          "00:08.0")
+    fails("large: bind of a driven device without a group", NOT_FOUND,
+          "not behind an IOMMU", virtio, "device", "bind", "00:01.0")
 
 
 def test_views(host, plain):
@@ -194,6 +218,19 @@ def test_help(host):
     ok("bind" in run(host, "device", "--help").out, "device --help")
 
 
+def test_schema(host):
+    have, want = schema.verbs(), set(verbs(host))
+    ok(want <= have, "docs/schema/iommuctl.json has each verb", want - have)
+    for verb, doc in (("version", {"version": 2, "iommuctl": "0"}),
+                      ("version", {"version": 1}),
+                      ("version", {"version": 1, "iommuctl": "0", "x": 1}),
+                      ("device list", {"version": 1, "devices": [{}]})):
+        ok(schema.wrong(verb, doc), f"schema of {verb}: not {doc}")
+    for args in (["completion", "bash"], ["version"]):
+        doc = json.loads(run(host, *args, "--json").out)
+        ok(not schema.wrong(args[0], doc), f"schema of {args[0]}", doc)
+
+
 def test_man(host):
     with open(f"{SOURCE}/../../docs/man/iommuctl.1.scd",
               encoding="utf-8") as f:
@@ -205,6 +242,27 @@ def test_man(host):
         for option in verb["options"]:
             ok(f"*{option}*" in man,
                f"iommuctl(1) has {verb['verb']} {option}")
+
+
+def test_watching(plain):
+    """Without the module; who sees what is tried in the VM."""
+    done = run(plain, "ps")
+    ok(done.status == OK and "no context is to be seen" in done.out and
+       re.search("^note: .*modprobe granule", done.out, re.M),
+       "ps without module: says how to get it", done)
+    doc = json.loads(run(plain, "ps", "--json").out)
+    ok(doc["contexts"] == [] and len(doc["notes"]) == 1,
+       "ps --json without module", doc)
+    fails("monitor: no such kind", USAGE, "--kind 'frob' is none", plain,
+          "monitor", "--kind", "fault,frob")
+    fails("monitor: no kind at all", USAGE, "--kind '' is none", plain,
+          "monitor", "--kind", "")
+    fails("monitor: no such device", NOT_FOUND, "99:00.0: .*no such device",
+          plain, "monitor", "--device", "99:00.0")
+    fails("monitor: no device", USAGE, "no name of a device", plain,
+          "monitor", "--device", "..")
+    fails("monitor: no count", USAGE, "--count '0' is no number", plain,
+          "monitor", "--count", "0")
 
 
 def test_usage(host):
@@ -253,6 +311,18 @@ def test_usage(host):
              "--size", "2M", "--file", "x", "--huge", "2M"),
             ("unknown huge", "is none of: 2M 1G thp",
              "map", DEV, "--size", "2M", "--huge", "4K"),
+            ("unknown memory", "is none of: anonymous thp hugetlb buffer",
+             "map", DEV, "--size", "2M", "--memory", "sparse"),
+            ("memory with file", "--memory is for fresh memory", "map", DEV,
+             "--size", "4K", "--file", "x", "--memory", "thp"),
+            ("huge against memory", "--huge 2M and --memory thp exclude",
+             "map", DEV, "--size", "2M", "--huge", "2M", "--memory", "thp"),
+            ("odd granule", "--granule 12K is no power of two",
+             "map", DEV, "--size", "48K", "--granule", "12K"),
+            ("granule 0", "--granule 0 is no power of two",
+             "map", DEV, "--size", "48K", "--granule", "0"),
+            ("granule with nonsense", "is no size",
+             "map", DEV, "--size", "48K", "--granule", "large"),
             ("part of a choice", "is none of: 2M 1G thp",
              "map", DEV, "--size", "2M", "--huge", "2M 1G"),
             ("huge with odd size", "not a multiple of the huge page",
@@ -267,6 +337,16 @@ def test_usage(host):
             ("maps of process 0", "is no process", "maps", "--pid", "0"),
             ("maps of two", "exclude each other",
              "maps", "--pid", "1", "--fd", "1"),
+            ("no such colour", "--color 'red' is none of: auto always never",
+             "device", "list", "--color", "red"),
+            ("colour of nothing", "--color '' is none of",
+             "device", "list", "--color"),
+            ("plot of nothing", "it needs a device", "plot"),
+            ("plot of two", "but not both", "plot", DEV, "--pid", "1"),
+            ("plot too narrow", "no number of columns from 40 to 1000",
+             "plot", DEV, "--width", "39"),
+            ("doctor without memory", "--size is 0", "doctor", "--size", "0"),
+            ("doctor with nonsense", "is no size", "doctor", "--size", "much"),
             ("no such shell", "no completion for 'fish'",
              "completion", "fish"),
             ("help of nothing", "there is no 'frob'", "help", "frob"),
@@ -365,6 +445,36 @@ def test_stdout(host):
            f"{' '.join(args)} to a full device", done)
 
 
+def test_colour(host):
+    """Off in a pipe, on where asked for, and on a terminal."""
+    args = ["group", "show", "3"]
+    plain = run(host, *args).out
+    always = run(host, *args, "--color", "always").out
+    ok("\033[" not in plain and "\033[1m" in always and
+       re.sub(r"\033\[[0-9;]*m", "", always) == plain,
+       "--color always: the same text, and colours", always)
+    for name, more, env, want in (
+            ("a terminal", [], {}, True),
+            ("NO_COLOR", [], {"NO_COLOR": "1"}, False),
+            ("a dumb terminal", [], {"TERM": "dumb"}, False),
+            ("--color=never", ["--color=never"], {}, False),
+            ("--color=always and NO_COLOR", ["--color=always"],
+             {"NO_COLOR": "1"}, True),
+            ("--json", ["--json"], {}, False)):
+        master, slave = os.openpty()
+        run(host, *args, *more, stdout=slave, **{"TERM": "xterm", **env})
+        os.close(slave)
+        out = b""
+        try:
+            while more_out := os.read(master, 4096):
+                out += more_out
+        except OSError:		# all read, and the other end is closed
+            pass
+        os.close(master)
+        ok((b"\033[" in out) == want and b"0000:00:03.0" in out,
+           f"colour: {name}", out)
+
+
 COMPLETE = r"""
 source /dev/stdin <<<"$SCRIPT"
 COMP_WORDBREAKS=$' \t\n"\'><=;|&(:'
@@ -392,10 +502,18 @@ def test_completion(host):
             ("iommuctl device bind --gr", {"--group"}),
             ("iommuctl map x --hu", {"--huge"}),
             ("iommuctl map x --huge ", {"2M", "1G", "thp"}),
+            ("iommuctl map x --mem", {"--memory"}),
+            ("iommuctl map x --memory ",
+             {"anonymous", "thp", "hugetlb", "buffer"}),
+            ("iommuctl map x --gran", {"--granule"}),
             ("iommuctl map x --size ", set()),
             ("iommuctl map x --file /dev/nul", {"/dev/null"}),
             ("iommuctl map x --size 4K --exec readlin", {"readlink"}),
+            ("iommuctl run 00:03.0 -- readlin", {"readlink"}),
+            ("iommuctl policy und", {"undefine"}),
             ("iommuctl completion b", {"bash"}),
+            ("iommuctl device list --color ", {"auto", "always", "never"}),
+            ("iommuctl doctor --si", {"--size"}),
             ("iommuctl help dev", {"device"})):
         have = complete(script, line)
         ok(have == words or (line == "iommuctl " and have >= words),
@@ -403,7 +521,9 @@ def test_completion(host):
     for name in names:
         have = complete(script, f"iommuctl {name} --")
         doc = json.loads(run(host, "help", *name.split(), "--json").out)
-        want = set(doc["verbs"][0]["options"]) | {"--json", "--help"}
+        want = set(doc["verbs"][0]["options"]) | {"--json", "--color", "--help"}
+        if " -- " in (doc["verbs"][0]["args"] or ""):
+            want.add("--")
         ok(have == want, f"completion of the options of {name}",
            f"have {have}\nwant {want}")
     test = "completion of a PCI address"
@@ -486,6 +606,145 @@ def test_live(make):
     ok(p.wait(10) == OK, "map: SIGINT ends it", p.stderr.read())
 
 
+def test_plot(make):
+    """The whole space, in order and without gaps, however much is mapped."""
+    host = make("host")
+    view("plot-free", host, "plot", DEV, hidden={"device", "last", "kind"})
+    view("plot-sysfs", host, "plot", "02:00.0",
+         hidden={"device", "last", "kind"})
+    view("plot-upstream", host, "plot", DEV, mock="upstream",
+         hidden={"device", "last", "kind"})
+    args = []
+    for i in range(60):
+        args += ["--size", f"{4 * (1 + i % 7)}K",
+                 "--iova", hex(0x100000 * (i + 1) + (i // 20 << 30))]
+    p, _ = start(host, DEV, *args, "--read", "--size", "4K", "--iova",
+                 "0x7fffff000")
+    doc = json.loads(run(host, "plot", DEV, "--json").out)
+    segments = [(int(s["start"], 16), int(s["last"], 16))
+                for s in doc["segments"]]
+    ok(segments[0][0] == 0 and segments[-1][1] == (1 << 64) - 1 and
+       all(a[1] + 1 == b[0] for a, b in zip(segments, segments[1:])),
+       "plot: no gaps", segments)
+    ok(doc["process"]["pid"] == p.pid and doc["ioas"] == 2 and
+       sum(s["areas"] for s in doc["segments"]) == 61 and
+       sum(s["mapped_bytes"] for s in doc["segments"]) ==
+       4096 * (1 + sum(1 + i % 7 for i in range(60))),
+       "plot: the address space of who has the device", doc)
+    text = run(host, "plot", "--pid", str(p.pid))
+    golden("plot-folded.txt", text.out)
+    ok(len(text.out.splitlines()) <= 24 + 4, "plot: folded for people", text)
+    for width in (40, 80, 100, 200):
+        for more in (["--ascii"], []):
+            done = run(host, "plot", DEV, "--width", str(width), *more,
+                       LC_ALL="C.UTF-8")
+            ok(done.status == OK and len(done.out.splitlines()[1]) == width and
+               done.out.isascii() == bool(more),
+               f"plot: {width} columns {' '.join(more)}", done)
+    with tempfile.TemporaryDirectory() as top:
+        svg = f"{top}/x.svg"
+        done = run(host, "plot", DEV, "--svg", svg)
+        tree = ElementTree.parse(svg)
+        rects = [e for e in tree.iter() if e.tag.endswith("}rect")]
+        ok(done.status == OK and not done.out and os.listdir(top) == ["x.svg"],
+           "plot --svg: one file", done)
+        ok(len(rects) == 1 + 2 * (len(text.out.splitlines()) - 4) and
+           all(float(r.get("x", 0)) + float(r.get("width")) <= 1000
+               for r in rects) and
+           not [a for e in tree.iter() for a in e.attrib if "href" in a],
+           "plot --svg: all parts, inside the picture, self-contained",
+           len(rects))
+        fails("plot --svg to nowhere", NOT_FOUND, "/nonexistent/x cannot be "
+              "written: No such file", host, "plot", DEV, "--svg",
+              "/nonexistent/x")
+    ok(run(host, "plot", DEV, "--svg", "-").out.startswith("<svg "),
+       "plot --svg -")
+    fails("plot of no such IOAS", NOT_FOUND, "there is no IOAS 9", host,
+          "plot", "--pid", str(p.pid), "--ioas", "9")
+    p.send_signal(signal.SIGTERM)
+    p.wait(20)
+
+
+def held(name, *args, mock):
+    """iommuctl map that holds: what it prints."""
+    p, out = start(*args, mock=mock)
+    p.send_signal(signal.SIGTERM)
+    ok(p.wait(20) == OK and "held until" in out, f"{name}: holds",
+       out + p.stderr.read().decode())
+    return out
+
+
+def test_large(make):
+    """An IOMMU with pages of 16K, or an IOAS that is raised to it."""
+    root = make("virtio")
+    view("device-show-16k", root, "device", "show", DEV, mock="16k")
+    view("ranges-16k", root, "ranges", DEV, mock="16k", hidden={"device"})
+    out = held("16k: memory is chosen", root, DEV, "--size", "64K", "--iova",
+               "0x10000", "--size", "16K", mock="16k")
+    golden("map-16k.txt", out)
+    out = held("16k: without huge pages", root, DEV, "--size", "16K",
+               mock="16k-nothp")
+    ok("fresh, buffer" in out and "--memory buffer was chosen" in out,
+       "16k: a buffer where there are no huge pages", out)
+    for kind, show in (("thp", "fresh, thp"), ("buffer", "fresh, buffer")):
+        out = held(f"16k: --memory {kind}", root, DEV, "--size", "48K",
+                   "--memory", kind, mock="16k")
+        ok(f"48K   read write  {show}" in out and "note:" not in out,
+           f"16k: --memory {kind} says so, and chose nothing", out)
+    plain = (r"^iommuctl: map 0000:00:03.0: 3 of 4 granules of 16 KiB of the "
+             r"memory are not physically contiguous and aligned, the first at "
+             r"0x[0-9a-f]+ in the process, and the IOMMU has no smaller page "
+             r"here; use huge pages \(hugetlb, or THP by madvise\), mTHP of "
+             r"16 KiB, or a buffer \(IOMMU_BUFFER_ALLOC\)")
+    fails("16k: plain memory", REFUSED, plain + "; that is --memory hugetlb, "
+          "thp or buffer$", root, "map", DEV, "--size", "64K", "--memory",
+          "anonymous", mock="16k")
+    fails("16k: THP that is none", REFUSED, plain + "; no huge page was free, "
+          "or they are switched off", root, "map", DEV, "--size", "64K",
+          "--memory", "thp", mock="16k-nothp")
+    fails("16k: a file", REFUSED, plain + "; as to --file, put it on a "
+          "hugetlbfs$", root, "map", DEV, "--size", "64K", "--file",
+          "/proc/self/exe", "--read", mock="16k")
+    fails("16k: nothing will do", REFUSED, "the kernel has only 0 bytes of "
+          "the 64 KiB of memory asked for in contiguous pieces of 16 KiB",
+          root, "map", DEV, "--size", "64K", mock="16k-none")
+    fails("16k: IOVA within a granule", REFUSED, "IOVA 0x11000 is not a "
+          "multiple of 0x4000, the IOMMU's smallest page here; 0x10000 is$",
+          root, "map", DEV, "--size", "16K", "--iova", "0x11000", mock="16k")
+    fails("16k: length", REFUSED, "length 0x1000 is not a multiple of 0x4000",
+          root, "map", DEV, "--size", "4K", mock="16k")
+    done = run(root, "map", DEV, "--size", "48K", "--size", "16K", "--memory",
+               "thp", "--json", "--exec", "sh", "-c",
+               'echo $IOMMU_FD,$IOMMU_MEMORY_FD,$IOMMU_MEMORY_OFFSET',
+               mock="16k")
+    fd, fds, offsets = done.out.strip().split(",")
+    doc = json.loads(done.err)
+    ok([a["memory"] for a in doc["areas"]] == ["buffer", "thp"] and
+       fds == f"{fd} -1" and offsets == "1048576 0" and
+       doc["granule"] == 16384 and len(doc["notes"]) == 1,
+       "16k: map --exec: a buffer, which CMD can map too", done)
+
+    host = make("host")
+    out = held("--granule 64K", host, DEV, "--size", "128K", "--granule",
+               "64K", mock=None)
+    ok("granule 64K," in out and "--memory thp was chosen, because every 64 "
+       "KiB must be one" in out, "--granule 64K: in effect", out)
+    out = held("--granule below the IOMMU's", root, DEV, "--size", "16K",
+               "--granule", "4K", mock="16k")
+    ok("granule 16K," in out, "--granule below the IOMMU's: no effect", out)
+    fails("--granule: length", REFUSED, "length 0x4000 is not a multiple of "
+          "0x10000", host, "map", DEV, "--size", "16K", "--granule", "64K")
+    fails("--granule: too large", REFUSED, "--granule 2G: a granule of 2 GiB "
+          "was asked for, and it has to be a power of two from 4 KiB to 1 GiB",
+          host, "map", DEV, "--size", "2G", "--granule", "2G")
+    fails("--granule upstream", REFUSED, "--granule 16K: this /dev/iommu has "
+          "no such option", host, "map", DEV, "--size", "16K", "--granule",
+          "16K", mock="upstream")
+    fails("--memory buffer upstream", REFUSED, "has no buffers, it is not "
+          "Granule's", host, "map", DEV, "--size", "16K", "--memory",
+          "buffer", mock="upstream")
+
+
 def test_map_fails(host):
     for mock in (None, "upstream"):
         name = f"map{' upstream' if mock else ''}: "
@@ -555,8 +814,18 @@ def test_exec(host):
         done = run(host, "map", DEV, "--size", "4K", "--exec", *command)
         ok(done.status == want, f"map --exec: status {want}", done)
     done = run(host, "map", DEV, "--size", "4K", "--json", "--exec", "true")
-    ok(json.loads(done.err)["areas"][0]["size"] == 4096 and not done.out,
-       "map --json --exec: stdout is CMD's", done)
+    doc = json.loads(done.err)
+    ok(doc["areas"][0]["size"] == 4096 and not done.out and
+       not schema.wrong("map", doc), "map --json --exec: stdout is CMD's", done)
+    done = run(host, "map", DEV, "--size", "64K", "--size", "4K", "--progress",
+               "--exec", "true")
+    ok(done.status == OK and
+       re.search(r"^mapped: 68K pinned in \d+\.\d s$", done.err, re.M),
+       "map --progress", done)
+    done = run(host, "map", DEV, "--size", "64K", "--iova", "0xfee00000",
+               "--progress", "--exec", "true")
+    ok(done.status == REFUSED and "mapped:" not in done.err,
+       "map --progress: a map that fails is not told to be done", done)
     with open("/dev/full", "wb") as full:
         done = run(host, "map", DEV, "--size", "4K", stdout=full)
     ok(done.status == OTHER and "cannot be written" in done.err,
@@ -576,22 +845,27 @@ def main():
         host, plain = make("host"), make("plain")
         if MOCK:
             test_live(make)
+            test_large(make)
+            test_plot(make)
             test_map_fails(host)
             test_exec(host)
         else:
             test_help(host)
             test_man(host)
+            test_schema(host)
             test_completion(host)
             test_sentences(host)
         # The rest looks at sysfs only; with the mock, sanitizers see it.
         host = make("host")
         test_views(host, plain)
+        test_large_views(make("virtio"))
         test_usage(host)
+        test_watching(plain)
         test_errors(host, plain)
         test_rollback(make)
         test_stdout(host)
-    print(f"1..{total}")
-    return 1 if failed else 0
+        test_colour(host)
+    return tap.end()
 
 
 if __name__ == "__main__":

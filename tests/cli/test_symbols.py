@@ -1,15 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The header, the symbol map and the library have the same functions (TAP).
+"""The headers, the symbol map and the library have the same functions (TAP).
 
-usage: test_symbols.py HEADER MAP LIBRARY
+usage: test_symbols.py HEADER... MAP LIBRARY
 """
 
+import os
 import re
 import subprocess
 import sys
 
-header, symbol_map, library = sys.argv[1:]
+sys.path.append(os.path.dirname(os.path.abspath(__file__)) + "/..")
+from tap import Tap  # noqa: E402
+
+*headers, symbol_map, library = sys.argv[1:]
 
 
 def read(path):
@@ -17,7 +21,7 @@ def read(path):
         return f.read()
 
 
-code = re.sub(r"/\*.*?\*/", "", read(header), flags=re.S)
+code = re.sub(r"/\*.*?\*/", "", "".join(map(read, headers)), flags=re.S)
 declared = set(re.findall(r"\b(iommu_\w+)\(", code))
 mapped = set(re.findall(r"^\t(\w+);", read(symbol_map), re.M))
 nm = subprocess.run(["nm", "-D", "--defined-only", library],
@@ -35,9 +39,7 @@ tests = (
     ("the soname is libiommu.so.0",
      set() if "soname: [libiommu.so.0]" in dynamic else {dynamic}),
 )
-print(f"1..{len(tests)}")
-for i, (name, wrong) in enumerate(tests, 1):
-    print(f"{'not ' if wrong else ''}ok {i} - {name}")
-    for what in sorted(wrong):
-        print(f"#   {what}")
-sys.exit(any(wrong for _, wrong in tests))
+tap = Tap()
+for name, wrong in tests:
+    tap.ok(not wrong, name, "\n".join(sorted(wrong)))
+sys.exit(tap.end())

@@ -59,7 +59,7 @@ must iommuctl map $edu --size 2M --iova 0x10000000 --size 64K --read \
 
 say "Unmodified QEMU passes the device through with -object iommufd"
 printf '$ %s\n' "qemu-system-x86_64 -object iommufd,id=i0 -device vfio-pci,host=$edu,iommufd=i0 -qtest stdio ..."
-python3 "$here/qemu_iommufd.py" $edu 2>/dev/null || die "QEMU could not"
+"$here/qemu_iommufd.py" $edu 2>/dev/null || die "QEMU could not"
 
 say "Everything is given back"
 must iommuctl device unbind $edu

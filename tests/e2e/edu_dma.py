@@ -56,8 +56,10 @@ class Edu:
 
 def main():
     env = {name: int(os.environ["IOMMU_" + name], 0)
-           for name in ("IOVA", "LENGTH", "DEVICE_FD", "MEMORY_FD")}
-    memory = mmap.mmap(env["MEMORY_FD"], env["LENGTH"])
+           for name in ("IOVA", "LENGTH", "DEVICE_FD", "MEMORY_FD",
+                        "MEMORY_OFFSET")}
+    memory = mmap.mmap(env["MEMORY_FD"], env["LENGTH"],
+                       offset=env["MEMORY_OFFSET"])
     edu = Edu(env["DEVICE_FD"])
     iova, back = env["IOVA"], env["IOVA"] + env["LENGTH"] - SIZE
     pattern = os.urandom(SIZE)

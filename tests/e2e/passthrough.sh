@@ -7,6 +7,6 @@ device=${1:-0000:00:10.0}
 
 iommuctl device bind "$device" >&2
 status=0
-python3 "$here/qemu_iommufd.py" "$device" || status=$?
+"$here/qemu_iommufd.py" "$device" || status=$?
 iommuctl device unbind "$device" >&2
 exit $status

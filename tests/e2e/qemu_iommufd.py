@@ -16,6 +16,9 @@ import os
 import subprocess
 import sys
 
+sys.path.append(os.path.dirname(os.path.abspath(__file__)) + "/..")
+from tap import Tap  # noqa: E402
+
 CACHE = os.environ.get("GRANULE_CACHE", "/var/cache/granule")
 QEMU = CACHE + "/qemu/bin/qemu-system-x86_64"
 STATS = "/sys/class/misc/iommu/stats/"
@@ -28,14 +31,19 @@ BUFFER = 0x40000
 BAR = 0xE0000000
 PATTERN = bytes((i * 37 + 11) & 0xFF for i in range(4096))
 
+# All of its memory from files: the RAM's has huge pages by itself, the others
+# (firmware, option ROMs) if the administrator lets shmem have them.
+HUGE = ["-object", "memory-backend-memfd,id=ram,size=64M,share=on,hugetlb=on,"
+        "hugetlbsize=2M", "-machine", "memory-backend=ram,aux-ram-share=on"]
+
 
 class Qtest:
     """QEMU with its qtest protocol on standard input and output."""
 
-    def __init__(self, args, fds):
+    def __init__(self, args, fds=(), **options):
         self.proc = subprocess.Popen(args, stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True,
-                                     pass_fds=fds)
+                                     pass_fds=fds, **options)
         # They are QEMU's alone, so that its end is their end.
         for fd in fds:
             os.close(fd)
@@ -79,23 +87,27 @@ class Qtest:
         while self.reg(DMA_CMD) & DMA_START:
             pass
 
+    def give_edu(self):
+        """Find edu and give it a BAR and bus mastering: is it there?"""
+        devfn = find_edu(self)
+        if devfn is not None:
+            self.config(devfn, 0x10, BAR)
+            self.config(devfn, 0x04, 0x6)
+        return devfn is not None
+
+    def edu_does_dma(self):
+        """A pattern out of the guest's RAM and in again elsewhere."""
+        pattern = os.urandom(len(PATTERN))
+        self.write(0x100000, pattern)
+        self.dma(0x100000, BUFFER, len(pattern), 0)
+        self.write(0x200000, bytes(len(pattern)))
+        self.dma(BUFFER, 0x200000, len(pattern), DMA_TO_RAM)
+        return self.read(0x200000, len(pattern)) == pattern
+
     def end(self):
         self.proc.stdin.close()
         self.proc.terminate()
         self.proc.wait()
-
-
-class Tap:
-    def __init__(self, plan):
-        self.count = self.failed = 0
-        print("TAP version 13\n1..%d" % plan, flush=True)
-
-    def ok(self, good, what):
-        self.count += 1
-        self.failed += not good
-        print("%s %d %s" % ("ok" if good else "not ok", self.count, what),
-              flush=True)
-        return good
 
 
 def stats():
@@ -110,7 +122,17 @@ def find_edu(qtest):
     return None
 
 
-def run(tap, qemu, how, fds=()):
+def shadow(qtest, granule):
+    """Have ROM and RAM take turns below 1 MiB, as firmware does at boot."""
+    # PAM0 is the upper 64K; PAM1 to PAM6 have a field for each 16K.
+    values = [0x00, 0x30, 0x10] if granule > 16384 else \
+        [0x00, 0x30303030, 0x33333333, 0x13311330, 0x03300313]
+    for value in values:
+        qtest.config(0, 0x90, value)
+        qtest.config(0, 0x94, 0 if granule > 16384 else value & 0x333333)
+
+
+def run(tap, qemu, how, fds=(), granule=0):
     qtest = Qtest([qemu, "-accel", "tcg", "-S", "-nodefaults", "-display",
                    "none", "-machine", "q35", "-m", "64", "-qtest", "stdio",
                    "-qtest-log", "none"] + how, fds)
@@ -135,6 +157,11 @@ def run(tap, qemu, how, fds=()):
         qtest.dma(BUFFER, (64 << 20) - 4096, 4096, DMA_TO_RAM)
         tap.ok(qtest.read((64 << 20) - 4096, 4096) == PATTERN,
                "DMA to the last page of its RAM")
+        if granule:
+            shadow(qtest, granule)
+            qtest.dma(BUFFER, 0x90000, len(PATTERN), DMA_TO_RAM)
+            tap.ok(qtest.read(0x90000, len(PATTERN)) == PATTERN,
+                   "DMA after its firmware's memory was moved about")
     except (EOFError, OSError) as error:
         tap.ok(False, "QEMU: %s" % error)
     finally:
@@ -147,20 +174,26 @@ def main():
     parser.add_argument("device", nargs="?", default="0000:00:10.0",
                         help="PCI address of edu, bound to vfio-pci")
     parser.add_argument("--qemu", default=QEMU)
+    parser.add_argument("--granule", type=int, default=0,
+                        help="more than the CPU's page: use memory of such "
+                        "pieces")
     args = parser.parse_args()
-    tap = Tap(12)
+    tap = Tap(plan=14 if args.granule else 12)
+    more = HUGE if args.granule else []
     print("# QEMU opens /dev/iommu and the device by itself")
     run(tap, args.qemu,
         ["-object", "iommufd,id=i0", "-device",
-         "vfio-pci,host=%s,iommufd=i0" % args.device])
+         "vfio-pci,host=%s,iommufd=i0" % args.device] + more,
+        granule=args.granule)
     print("# QEMU gets both as file descriptors")
     nodes = glob.glob("/sys/bus/pci/devices/%s/vfio-dev/vfio*" % args.device)
     node = "/dev/vfio/devices/" + os.path.basename(nodes[0])
     iommufd, vfio = os.open("/dev/iommu", os.O_RDWR), os.open(node, os.O_RDWR)
     run(tap, args.qemu,
         ["-object", "iommufd,id=i0,fd=%d" % iommufd, "-device",
-         "vfio-pci,fd=%d,iommufd=i0" % vfio], (iommufd, vfio))
-    return tap.failed or tap.count != 12
+         "vfio-pci,fd=%d,iommufd=i0" % vfio] + more, (iommufd, vfio),
+        granule=args.granule)
+    return tap.end()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Capability chains of DEVICE_GET_INFO and IOAS_GET_INFO, at every size. */
-#include "utils.h"
+#include "edu.h"
 
 #define ROOM 16384
 
@@ -185,6 +185,27 @@ TEST_F(caps, chain)
 		   expected[k]);
 }
 
+/* The smallest page of the device's IOMMU. */
+#define GRANULE								\
+	({								\
+		uint64_t __m = ((struct iommu_device_info *)		\
+				self->ref)->pgsize_bitmap;		\
+		__m & -__m;						\
+	})
+
+/* Memory that fits any granule up to 2 MiB, where there are huge pages. */
+static uint8_t *mem_large(void)
+{
+	uint8_t *p = mem_alloc(2 * MIB, 2 * MIB);
+
+	if (!p)
+		return NULL;
+	madvise(p, 2 * MIB, MADV_DONTNEED);
+	madvise(p, 2 * MIB, MADV_HUGEPAGE);
+	memset(p, 0x11, 2 * MIB);
+	return p;
+}
+
 TEST_F(caps, fixed_part)
 {
 	const struct iommu_device_info *i = (void *)self->ref;
@@ -192,7 +213,7 @@ TEST_F(caps, fixed_part)
 	EXPECT_TRUE(i->flags & IOMMU_DEVICE_INFO_PGSIZES);
 	EXPECT_TRUE(i->flags & IOMMU_DEVICE_INFO_ADDR_WIDTH);
 	EXPECT_EQ(0, i->flags & ~0xfU);
-	EXPECT_EQ(PG, i->pgsize_bitmap & -i->pgsize_bitmap);
+	EXPECT_LE(PG, i->pgsize_bitmap & -i->pgsize_bitmap);
 	EXPECT_LE(39, i->addr_width);
 	EXPECT_GE(64, i->addr_width);
 }
@@ -259,8 +280,8 @@ TEST_F(caps, reserved_regions)
 		    x->reason == IOMMU_RESV_REASON_SW_MSI)
 			msi++;
 		if (x->reason == IOMMU_RESV_REASON_MSI &&
-		    x->start == 0xfee00000) {
-			EXPECT_EQ(0xfeefffff, x->last);
+		    x->start == MSI_START) {
+			EXPECT_EQ(MSI_LAST, x->last);
 		}
 	}
 	EXPECT_EQ(1, msi);
@@ -274,10 +295,11 @@ TEST_F(caps, granule)
 	cap = DEVICE_CAP(iommu_device_cap_granule, IOMMU_DEVICE_CAP_GRANULE);
 	ASSERT_NE(NULL, cap);
 	EXPECT_EQ(i->pgsize_bitmap, cap->pgsize_bitmap);
-	EXPECT_EQ(PG, cap->granule);
+	EXPECT_EQ(GRANULE, cap->granule);
 	EXPECT_EQ(sysconf(_SC_PAGESIZE), cap->cpu_page_size);
 	/* Only where the IOMMU's page is larger than the CPU's. */
-	EXPECT_EQ(0, cap->flags);
+	EXPECT_EQ(GRANULE > PG ? IOMMU_GRANULE_NEEDS_CONTIGUOUS : 0,
+		  cap->flags);
 	EXPECT_EQ(0, cap->__reserved);
 }
 
@@ -362,6 +384,54 @@ TEST_F(caps, vtd)
 	EXPECT_EQ(strtoull(text, NULL, 16), cap->cap_reg);
 }
 
+/* A number of the IOMMU's directory in sysfs; -1 when it is not there. */
+static uint64_t virtio_attr(const char *bdf, const char *name)
+{
+	char path[300], text[64] = "";
+	int fd;
+
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/iommu/granule-virtio-iommu/%s", bdf,
+		 name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return UINT64_MAX;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(fd);
+	return strtoull(text, NULL, 0);
+}
+
+TEST_F(caps, virtio_config)
+{
+	const struct iommu_device_cap_pt_virtio *cap;
+	const struct iommu_device_cap_granule *granule;
+	const char *bdf = self->edu.bdf;
+
+	cap = DEVICE_CAP(iommu_device_cap_pt_virtio,
+			 IOMMU_DEVICE_CAP_PT_VIRTIO);
+	if (virtio_attr(bdf, "page_size_mask") == UINT64_MAX) {
+		EXPECT_EQ(NULL, cap);
+		SKIP(return, "the IOMMU is not a virtio-iommu of ours");
+	}
+	granule = DEVICE_CAP(iommu_device_cap_granule,
+			     IOMMU_DEVICE_CAP_GRANULE);
+	ASSERT_NE(NULL, cap);
+	ASSERT_NE(NULL, granule);
+	EXPECT_EQ(virtio_attr(bdf, "page_size_mask"), cap->page_size_mask);
+	EXPECT_EQ(cap->page_size_mask, granule->pgsize_bitmap);
+	EXPECT_EQ(virtio_attr(bdf, "granule"), granule->granule);
+	EXPECT_EQ(virtio_attr(bdf, "first_iova"), cap->first_iova);
+	EXPECT_EQ(virtio_attr(bdf, "last_iova"), cap->last_iova);
+	EXPECT_LT(cap->first_iova, cap->last_iova);
+	EXPECT_EQ(virtio_attr(bdf, "first_domain"), cap->first_domain);
+	EXPECT_EQ(virtio_attr(bdf, "last_domain"), cap->last_domain);
+	EXPECT_LE(cap->first_domain, cap->last_domain);
+	EXPECT_EQ(virtio_attr(bdf, "bypass"), cap->flags & IOMMU_VIRTIO_BYPASS);
+	EXPECT_EQ(0, cap->flags & ~IOMMU_VIRTIO_BYPASS);
+	EXPECT_EQ(0, cap->__reserved);
+}
+
 /* Attaching does not change what the device can do. */
 TEST_F(caps, same_when_attached)
 {
@@ -402,13 +472,16 @@ TEST_F(caps, ioas_every_size)
 {
 	const uint32_t fixed = sizeof(struct iommu_ioas_info);
 	struct iommu_ioas_info *i, *ref = (void *)self->ref;
+	const uint64_t g = GRANULE;
+	uint8_t *mem = mem_large();
 	uint32_t size, need;
 	int rc, attached;
 
+	ASSERT_NE(NULL, mem);
 	for (attached = 0; attached < 2; attached++) {
 		if (attached) {
-			OK(iommu_map_at(self->fd, self->ioas, self->ref, PG,
-					RD, 0x100000));
+			OK(iommu_map_at(self->fd, self->ioas, mem, g, RD,
+					0x100000));
 			OK(edu_attach(&self->edu, self->ioas));
 		}
 		memset(self->ref, 0, ROOM);
@@ -462,8 +535,8 @@ TEST_F(caps, ioas_devices)
 	}
 	OK(edu_attach_pt(&self->edu, &pt));
 	OK(iommu_ioas_info(self->fd, self->ioas, &info));
-	EXPECT_EQ(PG, info.i.granule);
-	EXPECT_EQ(PG, info.i.iova_alignment);
+	EXPECT_EQ(GRANULE, info.i.granule);
+	EXPECT_EQ(GRANULE, info.i.iova_alignment);
 	devs = find_cap((void *)&info, info.i.argsz, info.i.cap_offset,
 			IOMMU_IOAS_CAP_DEVICES);
 	ASSERT_NE(NULL, devs);
@@ -480,7 +553,7 @@ TEST_F(caps, ioas_devices)
 
 		EXPECT_LE(x->start, x->last);
 		EXPECT_EQ(0, x->__reserved);
-		msi += x->start <= 0xfee00000 && x->last >= 0xfeefffff &&
+		msi += x->start <= MSI_START && x->last >= MSI_LAST &&
 		       x->reason == IOMMU_RESV_REASON_MSI;
 		if (x->reason == IOMMU_RESV_REASON_APERTURE) {
 			outside++;
@@ -514,26 +587,27 @@ TEST_F(caps, ioas_every_byte_defined)
 /* Numbers of the IOAS follow the mappings, with and without a device. */
 TEST_F(caps, ioas_numbers)
 {
-	uint8_t *mem = mem_alloc(16 * PG, PG);
+	const uint64_t g = GRANULE;
+	uint8_t *mem = mem_large();
 	struct ioas_info info;
 	uint32_t ioas2;
 
 	ASSERT_NE(NULL, mem);
 	OK(iommu_ioas_alloc(self->fd, &ioas2));
-	OK(iommu_map_at(self->fd, self->ioas, mem, 4 * PG, RW, 0x100000));
+	OK(iommu_map_at(self->fd, self->ioas, mem, 4 * g, RW, 0x100000));
 	OK(iommu_ioas_info(self->fd, self->ioas, &info));
-	EXPECT_EQ(4 * PG, info.i.mapped_bytes);
+	EXPECT_EQ(4 * g, info.i.mapped_bytes);
 	EXPECT_EQ(0, info.i.pinned_bytes);
 	OK(edu_attach(&self->edu, self->ioas));
 	OK(iommu_ioas_info(self->fd, self->ioas, &info));
-	EXPECT_EQ(4 * PG, info.i.pinned_bytes);
+	EXPECT_EQ(4 * g, info.i.pinned_bytes);
 	/* "Memory that is mapped more than once is counted in each." */
-	OK(iommu_copy_at(self->fd, self->ioas, self->ioas, 0x100000, PG, RW,
+	OK(iommu_copy_at(self->fd, self->ioas, self->ioas, 0x100000, g, RW,
 			 0x200000));
 	OK(iommu_ioas_info(self->fd, self->ioas, &info));
 	EXPECT_EQ(2, info.i.nr_areas);
-	EXPECT_EQ(5 * PG, info.i.mapped_bytes);
-	EXPECT_LE(4 * PG, info.i.pinned_bytes);
+	EXPECT_EQ(5 * g, info.i.mapped_bytes);
+	EXPECT_LE(4 * g, info.i.pinned_bytes);
 	OK(iommu_ioas_info(self->fd, ioas2, &info));
 	EXPECT_EQ(0, info.i.nr_areas);
 	EXPECT_EQ(0, info.i.pinned_bytes);

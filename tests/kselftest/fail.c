@@ -11,13 +11,15 @@
  */
 #include <sys/mount.h>
 
-#include "utils.h"
+#include "edu.h"
 
 #define BASE 0x1000000ULL
 #define PLACE 0x8000000ULL
 #define SCATTERED 3000
 #define THP_SIZE (4 * MIB)
 #define ROOM 16
+#define GRANULE (16UL << 10)
+#define BUFFER_SIZE (2 * MIB + GRANULE)
 #define SEED 7		/* of the pattern that the device holds */
 
 #define PARAM_DIR "/sys/module/granule/parameters/"
@@ -34,7 +36,8 @@ FIXTURE(fail)
 	uint64_t iova;
 	struct edu edu;
 	uint8_t *mem;		/* pages 0..2: of ioas, 4..6: of second */
-	uint8_t *scattered, *thp;
+	uint8_t *scattered, *thp, *shown;
+	struct iommu_buffer_alloc buffer;
 };
 
 typedef FIXTURE_DATA(fail) fixture;
@@ -629,6 +632,18 @@ SWEEP(option_get, true, 1, NULL, call_option_get)
 SWEEP(option_set, true, -1, NULL, call_option_set, undo_option_set)
 SWEEP(option_quota, true, -1, NULL, call_quota, undo_quota)
 
+static int call_granule(fixture *e)
+{
+	return iommu_option_set(e->fd, IOMMU_OPTION_IOAS_GRANULE, e->ioas, PG);
+}
+
+static int undo_granule(fixture *e)
+{
+	return iommu_option_set(e->fd, IOMMU_OPTION_IOAS_GRANULE, e->ioas, 0);
+}
+
+SWEEP(option_granule, true, -1, NULL, call_granule, undo_granule)
+
 static int call_ranges(fixture *e)
 {
 	struct iommu_iova_range r[ROOM];
@@ -772,6 +787,103 @@ static int call_hwpt_alloc(fixture *e)
 SWEEP(hwpt_alloc, false, 14, NULL, call_hwpt_alloc, undo_alloc)
 SWEEP(hwpt_alloc_attached, true, 7, NULL, call_hwpt_alloc, undo_alloc)
 SWEEP(hwpt_destroy, true, -1, call_hwpt_alloc, undo_alloc)
+
+/* -- granules and buffers ----------------------------------------------- */
+
+/* A third IOAS, of a larger granule, with a mapping that fits it. */
+static int before_coarse(fixture *e)
+{
+	int rc;
+
+	if (e->id)
+		return 0;
+	rc = before_thp(e);
+	if (!rc)
+		rc = iommu_ioas_alloc(e->fd, &e->id);
+	if (!rc)
+		rc = iommu_option_set(e->fd, IOMMU_OPTION_IOAS_GRANULE, e->id,
+				      GRANULE);
+	return rc ?: iommu_map_at(e->fd, e->id, e->thp, 2 * GRANULE, RW, PLACE);
+}
+
+static int call_attach_coarse(fixture *e)
+{
+	return edu_attach(&e->edu, e->id);
+}
+
+static int undo_attach_coarse(fixture *e)
+{
+	return edu_detach(&e->edu);
+}
+
+static int before_coarse_attached(fixture *e)
+{
+	int rc = before_coarse(e);
+
+	return rc ?: edu_attach(&e->edu, e->id);
+}
+
+static int call_map_coarse(fixture *e)
+{
+	return iommu_map_at(e->fd, e->id, e->thp + MIB, 3 * GRANULE, RW,
+			    2 * PLACE);
+}
+
+static int undo_map_coarse(fixture *e)
+{
+	return iommu_unmap(e->fd, e->id, 2 * PLACE, 3 * GRANULE);
+}
+
+static int call_raise(fixture *e)
+{
+	return iommu_option_set(e->fd, IOMMU_OPTION_IOAS_GRANULE, e->id,
+				2 * GRANULE);
+}
+
+static int undo_raise(fixture *e)
+{
+	return iommu_option_set(e->fd, IOMMU_OPTION_IOAS_GRANULE, e->id,
+				GRANULE);
+}
+
+SWEEP(attach_coarse, false, 10, before_coarse, call_attach_coarse,
+      undo_attach_coarse)
+SWEEP(map_coarse, false, 6, before_coarse_attached, call_map_coarse,
+      undo_map_coarse)
+SWEEP(option_raise, false, -1, before_coarse_attached, call_raise, undo_raise)
+
+static int call_buffer(fixture *e)
+{
+	e->buffer.length = BUFFER_SIZE;
+	e->buffer.granule = GRANULE;
+	return iommu_buffer_alloc(e->fd, &e->buffer);
+}
+
+static int undo_buffer(fixture *e)
+{
+	return iommu_destroy(e->fd, e->buffer.out_buffer_id);
+}
+
+static int before_show(fixture *e)
+{
+	return e->buffer.size ? 0 : call_buffer(e);
+}
+
+static int call_show(fixture *e)
+{
+	e->shown = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			e->fd, e->buffer.out_mmap_offset);
+	return e->shown == MAP_FAILED ? -errno : 0;
+}
+
+static int undo_show(fixture *e)
+{
+	return munmap(e->shown, BUFFER_SIZE) ? -errno : 0;
+}
+
+SWEEP(buffer_alloc, true, 6, NULL, call_buffer, undo_buffer)
+SWEEP(buffer_mmap, true, 1, before_show, call_show, undo_show)
+SWEEP(buffer_destroy, true, -1, call_buffer, undo_buffer)
 
 /* -- closing ------------------------------------------------------------ */
 

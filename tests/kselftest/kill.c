@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "utils.h"
+#include "edu.h"
 
 #define ROUNDS 100
 #define THREADS 4

@@ -2,7 +2,7 @@
 /* IOMMU_GET_LAST_ERROR: the reason and its fields for all that can go wrong. */
 #include <pthread.h>
 
-#include "utils.h"
+#include "edu.h"
 
 #define BASE 0x1000000ULL
 
@@ -224,6 +224,57 @@ TEST_F(last, ranges)
 	EXPECT_GE(2 * PG, e.out_limit);
 }
 
+/* More of this is in granule.c, where memory of all kinds is at hand. */
+TEST_F(last, granule)
+{
+	const uint64_t k16 = 16384;
+	struct iommu_buffer_alloc b = { .granule = k16 };
+	struct iommu_last_error e;
+
+	SAYS(iommu_option_set(self->fd, IOMMU_OPTION_IOAS_GRANULE, self->ioas,
+			      3 * PG),
+	     IOMMU_OPTION, EINVAL, IOMMU_REASON_BAD_GRANULE);
+	EXPECT_EQ(3 * PG, e.out_usage);
+	EXPECT_EQ(PG, e.out_need);
+	EXPECT_EQ(1ULL << 30, e.out_limit);
+	OK(MAP(self->mem, PG, RW, BASE + PG));
+	SAYS(iommu_option_set(self->fd, IOMMU_OPTION_IOAS_GRANULE, self->ioas,
+			      k16),
+	     IOMMU_OPTION, EADDRINUSE, IOMMU_REASON_AREA_MISALIGNED);
+	EXPECT_EQ(BASE + PG, e.out_start);
+	EXPECT_EQ(BASE + 2 * PG - 1, e.out_last);
+	EXPECT_EQ(k16, e.out_limit);
+	OK(UNMAP(0, WHOLE));
+	OK(iommu_option_set(self->fd, IOMMU_OPTION_IOAS_GRANULE, self->ioas,
+			    k16));
+	SAYS(MAP(self->mem, k16, RW, BASE + PG), IOMMU_IOAS_MAP, EINVAL,
+	     IOMMU_REASON_MISALIGNED);
+	EXPECT_EQ(BASE + PG, e.out_addr);
+	EXPECT_EQ(k16, e.out_limit);
+	EXPECT_EQ(IOMMU_REASON_FIELD_IOVA, e.out_detail);
+
+	SAYS(iommu_buffer_alloc(self->fd, &b), IOMMU_BUFFER_ALLOC, EINVAL,
+	     IOMMU_REASON_ZERO_LENGTH);
+	b.length = UINT64_MAX;
+	SAYS(iommu_buffer_alloc(self->fd, &b), IOMMU_BUFFER_ALLOC, EOVERFLOW,
+	     IOMMU_REASON_OVERFLOW);
+	EXPECT_EQ(UINT64_MAX, e.out_need);
+	b.length = 1ULL << 48;
+	SAYS(iommu_buffer_alloc(self->fd, &b), IOMMU_BUFFER_ALLOC, ENOMEM,
+	     IOMMU_REASON_NO_MEMORY);
+	EXPECT_EQ(1ULL << 48, e.out_need);
+	EXPECT_EQ(0, e.out_usage);
+	EXPECT_EQ(k16, e.out_limit);
+	b.granule = 4 * MIB;
+	SAYS(iommu_buffer_alloc(self->fd, &b), IOMMU_BUFFER_ALLOC, EINVAL,
+	     IOMMU_REASON_BAD_GRANULE);
+	EXPECT_EQ(4 * MIB, e.out_usage);
+	EXPECT_EQ(2 * MIB, e.out_limit);
+	b.flags = 1;
+	SAYS(iommu_buffer_alloc(self->fd, &b), IOMMU_BUFFER_ALLOC, EOPNOTSUPP,
+	     IOMMU_REASON_ARG_FLAGS);
+}
+
 TEST_F(last, quota)
 {
 	struct iommu_last_error e;
@@ -289,11 +340,11 @@ TEST_F(last, device)
 	EXPECT_EQ(PG, e.out_limit);
 	EXPECT_EQ(IOMMU_REASON_FIELD_USER_VA, e.out_detail);
 
-	SAYS(MAP(self->mem, 2 * PG, RW, 0xfedff000), IOMMU_IOAS_MAP, EINVAL,
+	SAYS(MAP(self->mem, 2 * PG, RW, MSI_START - PG), IOMMU_IOAS_MAP, EINVAL,
 	     IOMMU_REASON_RESERVED);
-	EXPECT_EQ(0xfee00000, e.out_start);
-	EXPECT_EQ(0xfeefffff, e.out_last);
-	EXPECT_EQ(0xfee00000, e.out_addr);
+	EXPECT_EQ(MSI_START, e.out_start);
+	EXPECT_EQ(MSI_LAST, e.out_last);
+	EXPECT_EQ(MSI_START, e.out_addr);
 	EXPECT_EQ(IOMMU_RESV_REASON_MSI, e.out_detail);
 	SAYS(MAP(self->mem, PG, RW, 1ULL << 62), IOMMU_IOAS_MAP, EINVAL,
 	     IOMMU_REASON_RESERVED);
@@ -310,11 +361,11 @@ TEST_F(last, device)
 	     EFAULT, IOMMU_REASON_BAD_MEMORY);
 	EXPECT_EQ((uintptr_t)self->mem + 12 * PG, e.out_addr);
 
-	SAYS(iommu_allow_one(self->fd, self->ioas, 0xfe000000, 0xfeffffff),
+	SAYS(iommu_allow_one(self->fd, self->ioas, AROUND_START, AROUND_LAST),
 	     IOMMU_IOAS_ALLOW_IOVAS, EADDRINUSE, IOMMU_REASON_NOT_REACHABLE);
-	EXPECT_EQ(0xfe000000, e.out_start);
-	EXPECT_EQ(0xfeffffff, e.out_last);
-	EXPECT_EQ(0xfee00000, e.out_addr);
+	EXPECT_EQ(AROUND_START, e.out_start);
+	EXPECT_EQ(AROUND_LAST, e.out_last);
+	EXPECT_EQ(MSI_START, e.out_addr);
 	EXPECT_EQ(IOMMU_RESV_REASON_MSI, e.out_detail);
 }
 
@@ -328,12 +379,12 @@ TEST_F(last, attach)
 	     IOMMU_REASON_NO_OBJECT);
 	EXPECT_EQ(4711, e.out_object_id);
 
-	OK(MAP(self->mem, 2 * PG, RW, 0xfedff000));
+	OK(MAP(self->mem, 2 * PG, RW, MSI_START - PG));
 	SAYS(edu_attach(&self->edu, self->ioas), cmd, EADDRINUSE,
 	     IOMMU_REASON_AREA_UNREACHABLE);
-	EXPECT_EQ(0xfedff000, e.out_start);
-	EXPECT_EQ(0xfee00fff, e.out_last);
-	EXPECT_EQ(0xfee00000, e.out_addr);
+	EXPECT_EQ(MSI_START - PG, e.out_start);
+	EXPECT_EQ(MSI_START + PG - 1, e.out_last);
+	EXPECT_EQ(MSI_START, e.out_addr);
 	EXPECT_EQ(IOMMU_RESV_REASON_MSI, e.out_detail);
 	OK(UNMAP(0, WHOLE));
 
@@ -345,12 +396,12 @@ TEST_F(last, attach)
 	EXPECT_EQ(IOMMU_RESV_REASON_APERTURE, e.out_detail);
 	OK(UNMAP(0, WHOLE));
 
-	OK(iommu_allow_one(self->fd, self->ioas, 0xfe000000, 0xfeffffff));
+	OK(iommu_allow_one(self->fd, self->ioas, AROUND_START, AROUND_LAST));
 	SAYS(edu_attach(&self->edu, self->ioas), cmd, EADDRINUSE,
 	     IOMMU_REASON_NOT_REACHABLE);
-	EXPECT_EQ(0xfe000000, e.out_start);
-	EXPECT_EQ(0xfeffffff, e.out_last);
-	EXPECT_EQ(0xfee00000, e.out_addr);
+	EXPECT_EQ(AROUND_START, e.out_start);
+	EXPECT_EQ(AROUND_LAST, e.out_last);
+	EXPECT_EQ(MSI_START, e.out_addr);
 	EXPECT_EQ(IOMMU_RESV_REASON_MSI, e.out_detail);
 	OK(iommu_allow(self->fd, self->ioas, NULL, 0));
 

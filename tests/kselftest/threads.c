@@ -2,7 +2,7 @@
 /* Many threads on one file: every operation at once, and close at any time. */
 #include <pthread.h>
 
-#include "utils.h"
+#include "edu.h"
 
 #define NR_IOAS 4
 #define NR_THREADS 8

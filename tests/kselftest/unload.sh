@@ -2,28 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Loading and unloading the modules: refused while in use, clean at any other
 # time, twenty times. Runs in the VM; prints TAP.
+#
+# usage: unload.sh BUILD
 set -u
 
+build=$1
 rounds=20
 stats=/sys/class/misc/iommu/stats
-failures=0 test=0
-
-ok() { # ok NAME COMMAND...: the command succeeds
-	local name=$1
-	shift
-	test=$((test + 1))
-	if "$@"; then
-		echo "ok $test $name"
-	else
-		echo "not ok $test $name"
-		failures=$((failures + 1))
-	fi
-}
-
-skip() { # skip NAME REASON
-	test=$((test + 1))
-	echo "ok $test $1 # SKIP $2"
-}
+# shellcheck source-path=SCRIPTDIR source=../tap.sh
+. "$(dirname "$0")/../tap.sh"
 
 loaded() { [ -d "/sys/module/${1//-/_}" ]; }
 fails() { ! "$@" 2>/dev/null; }
@@ -32,7 +19,7 @@ clean() {
 	local f
 	for f in contexts objects areas devices pinned_bytes; do
 		[ "$(cat $stats/$f)" = 0 ] || {
-			echo "# $f is $(cat $stats/$f)"
+			echo "$f is $(cat $stats/$f)"
 			return 1
 		}
 	done
@@ -76,11 +63,9 @@ all_gone() { # nothing of either module is left
 			[ -z "$(ls -A /dev/vfio/devices)" ]; }
 }
 
-here=$(dirname "$(readlink -f "$0")")
 dev=$(edu) || dev=
 [ -z "$dev" ] || bind_driver "$dev" || dev=
 
-echo "TAP version 13"
 load || { echo "Bail out! the modules do not load"; exit 1; }
 ok "loaded: /dev/iommu is there" test -c /dev/iommu
 ok "loaded: nothing is counted" clean
@@ -120,12 +105,12 @@ fi
 # test programs map, attach, and end with all of it.
 failed=0
 for ((i = 1; i <= rounds; i++)); do
-	"$here/ioas" -t map_overlap >/dev/null 2>&1 || {
+	"$build/tests/kselftest/ioas" -t map_overlap >/dev/null 2>&1 || {
 		echo "# round $i: ioas failed"
 		failed=1
 	}
 	if [ -n "$dev" ]; then
-		"$here/dma" -t close_device_first >/dev/null 2>&1 || {
+		"$build/tests/kselftest/dma" -t close_device_first >/dev/null 2>&1 || {
 			echo "# round $i: dma failed"
 			failed=1
 		}
@@ -140,7 +125,7 @@ ok "$rounds rounds of work, unload and load" test $failed = 0
 # A process that is killed with everything in use lets the modules go.
 if [ -n "$dev" ]; then
 	bind_driver "$dev"
-	"$here/../../cli/iommuctl" map "$dev" --size 64M >/dev/null 2>&1 &
+	"$build/cli/iommuctl" map "$dev" --size 64M >/dev/null 2>&1 &
 	pid=$!
 	for ((i = 0; i < 500; i++)); do
 		[ "$(cat $stats/pinned_bytes)" = 0 ] || break
@@ -163,5 +148,4 @@ else
 fi
 
 ok "in the end: loaded, nothing counted" clean
-echo "1..$test"
-[ $failures = 0 ]
+done_testing

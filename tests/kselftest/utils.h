@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the tests of /dev/iommu share: one function per ioctl, the module's
- * counters, and QEMU's edu device as a source of real DMA.
+ * counters, memory and privileges. edu.h has a device.
  *
  * Every function that does an ioctl returns 0 or a negative errno, so that a
  * test says OK(iommu_map(...)) or FAILS(EEXIST, iommu_map(...)).
@@ -9,7 +9,6 @@
 #ifndef KSELFTEST_UTILS_H
 #define KSELFTEST_UTILS_H
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
@@ -23,7 +22,6 @@
 #include <time.h>
 
 #include <granule/iommu.h>
-#include <granule/vfio.h>
 
 #include "kselftest_harness.h"
 
@@ -47,6 +45,21 @@
 #define __unused __attribute__((unused))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define PG 4096UL
+
+/*
+ * Where devices write to raise interrupts: never translated, never memory. On
+ * arm64 it is the controller of QEMU's "virt".
+ */
+#ifdef __aarch64__
+#define MSI_START 0x8090000UL
+#define MSI_LAST 0x809ffffUL
+#else
+#define MSI_START 0xfee00000UL
+#define MSI_LAST 0xfeefffffUL
+#endif
+/* A range with that within. */
+#define AROUND_START (MSI_START - 0xe00000)
+#define AROUND_LAST (MSI_START + 0x1fffff)
 #define MIB (1UL << 20)
 #define WHOLE UINT64_MAX	/* length of UNMAP for everything */
 
@@ -241,6 +254,13 @@ static inline int iommu_hwpt_alloc(int fd, uint32_t dev, uint32_t pt,
 	return rc;
 }
 
+/* *@b: in: length, granule, ioas_id, flags; out: the answer. */
+static inline int iommu_buffer_alloc(int fd, struct iommu_buffer_alloc *b)
+{
+	b->size = sizeof(*b);
+	return try_ioctl(fd, IOMMU_BUFFER_ALLOC, b);
+}
+
 /* Room for every answer of IOAS_GET_INFO that the tests can provoke. */
 struct ioas_info {
 	struct iommu_ioas_info i;
@@ -322,6 +342,7 @@ static inline int iommu_reason(int fd)
 
 static const char *const stat_names[] __unused = {
 	"contexts", "objects", "areas", "devices", "pinned_bytes",
+	"buffer_bytes",
 };
 
 /* The counter's value; -1 when it cannot be read. */
@@ -368,6 +389,20 @@ static inline long long stat_wait(const char *name, long long want,
 			   "counter %s", stat_names[__i]);		\
 	} while (0)
 
+/* -- files -------------------------------------------------------------- */
+
+static inline int file_put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
 /* -- memory and privileges ---------------------------------------------- */
 
 /* Anonymous memory aligned to @align (a power of two), touched. */
@@ -388,23 +423,57 @@ static inline void *mem_alloc(size_t size, size_t align)
 	return (void *)start;
 }
 
-/* Drop CAP_IPC_LOCK and CAP_SYS_RESOURCE of this process for good. */
-static inline int drop_memlock_caps(void)
+/* Bytes that differ from page to page and from seed to seed. */
+static inline void pattern_fill(void *p, size_t n, unsigned int seed)
+{
+	uint8_t *b = p;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		b[i] = (uint8_t)(i * 7 + (i >> 8) * 31 + seed * 13 + 1);
+}
+
+static inline int pattern_is(const void *p, size_t n, unsigned int seed)
+{
+	const uint8_t *b = p;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (b[i] != (uint8_t)(i * 7 + (i >> 8) * 31 + seed * 13 + 1))
+			return 0;
+	return 1;
+}
+
+static inline int bytes_are(const void *p, size_t n, uint8_t value)
+{
+	const uint8_t *b = p;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (b[i] != value)
+			return 0;
+	return 1;
+}
+
+/* Drop capabilities of this process for good. */
+static inline int drop_caps(uint32_t mask)
 {
 	struct __user_cap_header_struct hdr = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct data[2];
-	uint32_t mask = 1U << CAP_IPC_LOCK | 1U << CAP_SYS_RESOURCE;
 
 	if (syscall(SYS_capget, &hdr, data))
 		return -errno;
 	data[0].effective &= ~mask;
 	data[0].permitted &= ~mask;
 	data[0].inheritable &= ~mask;
-	if (syscall(SYS_capset, &hdr, data))
-		return -errno;
-	return 0;
+	return syscall(SYS_capset, &hdr, data) ? -errno : 0;
+}
+
+static inline int drop_memlock_caps(void)
+{
+	return drop_caps(1U << CAP_IPC_LOCK | 1U << CAP_SYS_RESOURCE);
 }
 
 static inline int set_memlock(uint64_t bytes)
@@ -465,323 +534,6 @@ static inline int child_wait(pid_t pid)
 	if (waitpid(pid, &status, 0) != pid)
 		return -errno;
 	return status;
-}
-
-/* -- QEMU's edu device -------------------------------------------------- */
-
-#define EDU_SRC 0x80
-#define EDU_DST 0x88
-#define EDU_COUNT 0x90
-#define EDU_CMD 0x98
-#define EDU_CMD_START 1ULL
-#define EDU_CMD_TO_RAM 2ULL
-#define EDU_BUF 0x40000
-#define EDU_BUF_SIZE 4096
-#define EDU_BAR_SIZE (1 << 20)
-#define EDU_IOVA_LAST ((1ULL << 28) - 1)	/* its default DMA mask */
-
-struct edu {
-	char bdf[32];
-	int dev;		/* VFIO device file */
-	uint32_t dev_id;	/* in the iommufd; 0 when not bound */
-	uint64_t config;	/* offset of the config space in dev */
-	uint64_t bar_off;
-	volatile uint8_t *bar;
-};
-
-static inline int file_put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
-static inline unsigned long pci_attr(const char *bdf, const char *attr)
-{
-	char path[512], buf[32] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, attr);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	if (read(fd, buf, sizeof(buf) - 1) < 0)
-		buf[0] = 0;
-	close(fd);
-	return strtoul(buf, NULL, 0);
-}
-
-/* An edu that an IOMMU translates for. */
-static inline int edu_filter(const struct dirent *d)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-		 d->d_name);
-	return pci_attr(d->d_name, "vendor") == 0x1234 &&
-	       pci_attr(d->d_name, "device") == 0x11e8 && !access(path, F_OK);
-}
-
-/* The @index'th edu behind an IOMMU; -ENODEV when there are fewer. */
-static inline int edu_find(int index, char *bdf, size_t size)
-{
-	struct dirent **list = NULL;
-	int n, i;
-
-	n = scandir("/sys/bus/pci/devices", &list, edu_filter, alphasort);
-	if (n < 0)
-		return -errno;
-	if (index < n &&
-	    snprintf(bdf, size, "%s", list[index]->d_name) >= (int)size)
-		index = n;
-	for (i = 0; i < n; i++)
-		free(list[i]);
-	free(list);
-	return index < n ? 0 : -ENODEV;
-}
-
-/* Give the device to vfio-pci, unless it is there already. */
-static inline int edu_bind_driver(const char *bdf)
-{
-	char path[300], link[PATH_MAX] = "";
-	int rc;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", bdf);
-	if (readlink(path, link, sizeof(link) - 1) > 0) {
-		if (strstr(link, "/vfio-pci"))
-			return 0;
-		snprintf(path, sizeof(path),
-			 "/sys/bus/pci/devices/%s/driver/unbind", bdf);
-		rc = file_put(path, bdf);
-		if (rc)
-			return rc;
-	}
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override",
-		 bdf);
-	rc = file_put(path, "vfio-pci");
-	if (rc)
-		return rc;
-	return file_put("/sys/bus/pci/drivers_probe", bdf);
-}
-
-/* Path of the device's VFIO file. */
-static inline int edu_cdev(const char *bdf, char *path, size_t size)
-{
-	struct dirent *d;
-	char dir[300];
-	int rc = -ENOENT;
-	DIR *h;
-
-	snprintf(dir, sizeof(dir), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	h = opendir(dir);
-	if (!h)
-		return -errno;
-	while ((d = readdir(h)))
-		if (!strncmp(d->d_name, "vfio", 4)) {
-			snprintf(path, size, "/dev/vfio/devices/%s",
-				 d->d_name);
-			rc = 0;
-		}
-	closedir(h);
-	return rc;
-}
-
-/* Open the VFIO file; it is not bound to any iommufd yet. */
-static inline int edu_open(struct edu *edu, int index)
-{
-	char path[PATH_MAX];
-	int rc;
-
-	memset(edu, 0, sizeof(*edu));
-	edu->dev = -1;
-	rc = edu_find(index, edu->bdf, sizeof(edu->bdf));
-	if (rc)
-		return rc;
-	rc = edu_bind_driver(edu->bdf);
-	if (rc)
-		return rc;
-	rc = edu_cdev(edu->bdf, path, sizeof(path));
-	if (rc)
-		return rc;
-	edu->dev = open(path, O_RDWR | O_CLOEXEC);
-	return edu->dev < 0 ? -errno : 0;
-}
-
-static inline int edu_bind(struct edu *edu, int iommufd)
-{
-	struct vfio_device_bind_iommufd cmd = {
-		.argsz = sizeof(cmd),
-		.iommufd = iommufd,
-	};
-	int rc = try_ioctl(edu->dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
-
-	if (!rc)
-		edu->dev_id = cmd.out_devid;
-	return rc;
-}
-
-/* *@pt_id: in: an IOAS or HWPT; out: the HWPT. */
-static inline int edu_attach_pt(struct edu *edu, uint32_t *pt_id)
-{
-	struct vfio_device_attach_iommufd_pt cmd = {
-		.argsz = sizeof(cmd),
-		.pt_id = *pt_id,
-	};
-	int rc = try_ioctl(edu->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
-
-	if (!rc)
-		*pt_id = cmd.pt_id;
-	return rc;
-}
-
-static inline int edu_attach(struct edu *edu, uint32_t pt_id)
-{
-	return edu_attach_pt(edu, &pt_id);
-}
-
-static inline int edu_detach(struct edu *edu)
-{
-	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
-
-	return try_ioctl(edu->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
-}
-
-static inline int edu_region(struct edu *edu, uint32_t index, uint64_t *offset,
-			     uint64_t *size)
-{
-	struct vfio_region_info info = {
-		.argsz = sizeof(info),
-		.index = index,
-	};
-	int rc = try_ioctl(edu->dev, VFIO_DEVICE_GET_REGION_INFO, &info);
-
-	if (!rc) {
-		*offset = info.offset;
-		*size = info.size;
-	}
-	return rc;
-}
-
-/* Map the registers and let the device be bus master; needs a bound device. */
-static inline int edu_start(struct edu *edu)
-{
-	uint64_t size;
-	uint16_t cmd;
-	void *bar;
-	int rc;
-
-	rc = edu_region(edu, VFIO_PCI_CONFIG_REGION_INDEX, &edu->config, &size);
-	if (rc)
-		return rc;
-	if (pread(edu->dev, &cmd, 2, edu->config + 4) != 2)
-		return -EIO;
-	cmd |= 6; /* memory space, bus master */
-	if (pwrite(edu->dev, &cmd, 2, edu->config + 4) != 2)
-		return -EIO;
-	rc = edu_region(edu, VFIO_PCI_BAR0_REGION_INDEX, &edu->bar_off, &size);
-	if (rc)
-		return rc;
-	if (size != EDU_BAR_SIZE)
-		return -ENXIO;
-	bar = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, edu->dev,
-		   edu->bar_off);
-	if (bar == MAP_FAILED)
-		return -errno;
-	edu->bar = bar;
-	return 0;
-}
-
-static inline void edu_close(struct edu *edu)
-{
-	if (edu->bar)
-		munmap((void *)edu->bar, EDU_BAR_SIZE);
-	if (edu->dev >= 0)
-		close(edu->dev);
-	edu->bar = NULL;
-	edu->dev = -1;
-	edu->dev_id = 0;
-}
-
-static inline void edu_write(struct edu *edu, unsigned int reg, uint64_t val)
-{
-	*(volatile uint64_t *)(edu->bar + reg) = val;
-}
-
-static inline uint64_t edu_read(struct edu *edu, unsigned int reg)
-{
-	return *(volatile uint64_t *)(edu->bar + reg);
-}
-
-/*
- * One DMA and the wait for its end. The device does not say whether the IOMMU
- * let it through: look at the memory. Refuses what would stop QEMU.
- */
-static inline int edu_dma(struct edu *edu, uint64_t iova, uint32_t count,
-			  int to_ram)
-{
-	uint64_t end = now_ms() + 10000;
-
-	if (!count || count > EDU_BUF_SIZE || iova > EDU_IOVA_LAST)
-		return -ERANGE;
-	edu_write(edu, EDU_SRC, to_ram ? EDU_BUF : iova);
-	edu_write(edu, EDU_DST, to_ram ? iova : EDU_BUF);
-	edu_write(edu, EDU_COUNT, count);
-	edu_write(edu, EDU_CMD, EDU_CMD_START | (to_ram ? EDU_CMD_TO_RAM : 0));
-	while (edu_read(edu, EDU_CMD) & EDU_CMD_START) {
-		if (now_ms() > end)
-			return -ETIMEDOUT;
-		usleep(1000);
-	}
-	return 0;
-}
-
-/* The device reads @count bytes at @iova into its buffer. */
-static inline int edu_load(struct edu *edu, uint64_t iova, uint32_t count)
-{
-	return edu_dma(edu, iova, count, 0);
-}
-
-/* The device writes its buffer to @iova. */
-static inline int edu_store(struct edu *edu, uint64_t iova, uint32_t count)
-{
-	return edu_dma(edu, iova, count, 1);
-}
-
-/* Bytes that differ from page to page and from seed to seed. */
-static inline void pattern_fill(void *p, size_t n, unsigned int seed)
-{
-	uint8_t *b = p;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		b[i] = (uint8_t)(i * 7 + (i >> 8) * 31 + seed * 13 + 1);
-}
-
-static inline int pattern_is(const void *p, size_t n, unsigned int seed)
-{
-	const uint8_t *b = p;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (b[i] != (uint8_t)(i * 7 + (i >> 8) * 31 + seed * 13 + 1))
-			return 0;
-	return 1;
-}
-
-static inline int bytes_are(const void *p, size_t n, uint8_t value)
-{
-	const uint8_t *b = p;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (b[i] != value)
-			return 0;
-	return 1;
 }
 
 #endif

@@ -7,17 +7,15 @@ import re
 import subprocess
 import sys
 
+sys.path.append(os.path.dirname(os.path.abspath(__file__)) + "/..")
+from tap import Tap  # noqa: E402
+
 TOP, SOURCE = sys.argv[1], sys.argv[2]
-failed = count = 0
+tap = Tap()
 
 
 def ok(good, what, details=()):
-    global failed, count
-    count += 1
-    failed += not good
-    print("%s %d - %s" % ("ok" if good else "not ok", count, what))
-    for line in list(details)[:20]:
-        print("# " + line)
+    tap.ok(good, what, "\n".join(list(details)[:20]))
 
 
 def files(*suffixes, under=""):
@@ -55,7 +53,7 @@ def main():
     caps = re.findall(r"^\t(IOMMU_(?:DEVICE|IOAS)_CAP_\w+) = ", ours, re.M)
     options = re.findall(r"^\t(IOMMU_OPTION_(?!OP_)\w+) = ", uapi, re.M)
 
-    ok(len(ioctls) == 14, "14 ioctls in uapi/ (adapt this count with them)",
+    ok(len(ioctls) == 15, "15 ioctls in uapi/ (adapt this count with them)",
        ioctls)
     for name in ("kernel/main.c", "tests/kselftest/cmd.c", "lib/uapi.c",
                  "docs/uapi.md"):
@@ -88,6 +86,17 @@ def main():
                     if f.startswith(("kernel", "lib", "cli", "uapi")) and
                     len(text(f).splitlines()) > 800]),
        "no file over 800 lines", bad)
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", text("docs/pains.md"), re.M)
+    bad = [f"{nr}: {where}" for nr, where in rows
+           if "`" in where and not os.path.exists(
+               TOP + "/" + re.search(r"`([^` ]+)", where)[1])]
+    ok(sorted(int(nr) for nr, _ in rows) == list(range(1, 30)) and not bad,
+       "docs/pains.md: 29 pains, and their tests are there", bad)
+    library = "".join(text(f) for f in files(".h", under="lib"))
+    missing = [w for w in re.findall(r"\*(iommu_\w+)\*\(\)",
+                                     text("docs/man/libiommu.3.scd"))
+               if not re.search(r"\b%s\(" % w, library)]
+    ok(not missing, "libiommu(3) names functions that there are", missing)
     script = SOURCE + "/scripts/checkpatch.pl"
     run = subprocess.run(
         ["perl", script, "--no-tree", "--terse", "--no-summary", "--strict",
@@ -102,8 +111,7 @@ def main():
     bad = [line.replace(TOP + "/", "") for line in run.stdout.splitlines()
            if "ERROR" in line or "WARNING" in line]
     ok(not bad, "checkpatch on kernel/", bad)
-    print("1..%d" % count)
-    return failed > 0
+    return tap.end()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,19 @@
 #	tools/vm -- tests/vm/all.sh BUILD [NAME...]
 build=$1
 shift
-[ $# -gt 0 ] || set -- cmd ioas caps lasterror dma vfio threads kill cli e2e unload
+[ $# -gt 0 ] || set -- cmd ioas ioas_model caps lasterror dma memlock granule \
+	buffer vfio reset threads kill netlink fault cli daemon handoff \
+	cli-granule e2e see unload
 here=$(dirname "$0")
+
+# Users who are not root run programs of a checkout that may be root's alone.
+# It is the guest's copy that changes.
+for d in "$(readlink -f "$build")" "$(readlink -f "$here/../daemon")"; do
+	while [ "$d" ]; do
+		chmod o+x "$d"
+		d=${d%/*}
+	done
+done
 
 # Each program finds edu as the machine booted with it: bound to nothing.
 release() {
@@ -22,12 +33,25 @@ release() {
 for name; do
 	release
 	case $name in
-	cli) set -- "$here/cli.sh" ;;
+	cli | cli-granule | dart) set -- "$here/$name.sh" ;;
+	daemon) set -- "$here/../daemon/vm.py" "$build/daemon/iommud" ;;
+	handoff) set -- "$here/../daemon/handoff.py" "$build" ;;
+	handoff-long) set -- "$here/../daemon/handoff.py" --long "$build" ;;
+	recipes) set -- "$here/../e2e/recipes.py" ;;
 	e2e) set -- "$here/../e2e/passthrough.sh" ;;
-	unload) set -- bash "$build/tests/kselftest/unload.sh" ;;
+	see) set -- "$here/../e2e/see.py" ;;
+	huge) set -- "$here/../e2e/passthrough-huge.sh" ;;
+	dmaapi) set -- "$here/../kselftest/dmaapi.py" --ms 20000 ;;
+	two) set -- "$here/two.sh" "$build/tests/kselftest/two" ;;
+	share) set -- "$here/two.sh" "$here/../kselftest/dmaapi.py" --devices 2 ;;
+	unload) set -- "$here/../kselftest/unload.sh" "$build" ;;
 	*) set -- "$build/tests/kselftest/$name" ;;
 	esac
 	echo "# program: $name"
+	read -r begun _ </proc/uptime
 	"$@" </dev/null
-	echo "# status: $?"
+	status=$?
+	read -r ended _ </proc/uptime
+	echo "# seconds: $((${ended%.*} - ${begun%.*}))"
+	echo "# status: $status"
 done

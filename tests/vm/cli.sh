@@ -7,109 +7,9 @@
 # The device is QEMU's "edu" (1234:11e8) behind VT-d. Output is TAP.
 # Words for sh -c and eval are meant to be expanded later.
 # shellcheck disable=SC2016
-set -u
-
-stats=/sys/class/misc/iommu/stats
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-nr=0 bad=0
-
-bail() {
-	echo "Bail out! $*"
-	exit 1
-}
-
-# ok NAME COMMAND...: one test, which passes when COMMAND does.
-ok() {
-	local name=$1
-	shift
-	nr=$((nr + 1))
-	if "$@"; then
-		echo "ok $nr - $name"
-		return
-	fi
-	bad=$((bad + 1))
-	echo "not ok $nr - $name"
-	for f in "$work/out" "$work/err"; do
-		[ -s "$f" ] && sed "s|^|#   ${f##*/}: |" "$f"
-	done
-}
-
-# run COMMAND...: keep its output and its status.
-run() {
-	"$@" >"$work/out" 2>"$work/err"
-	status=$?
-}
-
-is() { [ "$status" = "$1" ]; }
-out() { grep -qE -- "$1" "$work/out"; }
-err() { grep -qE -- "$1" "$work/err"; }
-# status 0 and nothing to complain about
-clean() { is 0 && [ ! -s "$work/err" ]; }
-# py EXPRESSION: true of the JSON document d in the output
-py() {
-	python3 -c 'import json, sys
-d = json.load(open(sys.argv[1]))
-sys.exit(not eval(sys.argv[2]))' "$work/out" "$1"
-}
-# fails STATUS REGEX...: exits so, prints nothing, and one sentence with those
-fails() {
-	local r
-	is "$1" && [ ! -s "$work/out" ] &&
-		[ "$(wc -l <"$work/err")" = 1 ] || return 1
-	shift
-	for r; do
-		err "$r" || return 1
-	done
-}
-
-# Everything that was taken is given back; the last close may take a moment.
-drained() {
-	local f sum
-	for _ in $(seq 100); do
-		sum=0
-		for f in "$stats"/*; do
-			sum=$((sum + $(cat "$f")))
-		done
-		[ "$sum" = 0 ] && return 0
-		sleep 0.05
-	done
-	grep . "$stats"/* | sed 's/^/# /'
-	return 1
-}
-
-# start ARGS...: iommuctl map in the background, until it says that it holds.
-start() {
-	: >"$work/map.out"
-	iommuctl map "$dev" "$@" >"$work/map.out" 2>"$work/err" &
-	pid=$!
-	for _ in $(seq 200); do
-		grep -q 'held until' "$work/map.out" && return 0
-		kill -0 "$pid" 2>/dev/null || return 1
-		sleep 0.05
-	done
-	return 1
-}
-
-# finish [SIGNAL]: end it; its status
-finish() {
-	kill "-${1:-TERM}" "$pid" && wait "$pid" 2>/dev/null
-}
-
-[ "$(id -u)" = 0 ] || bail "this needs root"
-[ -c /dev/iommu ] || bail "no /dev/iommu: the modules are not loaded"
-for d in "$stats"/{contexts,objects,devices,areas,pinned_bytes}; do
-	[ -r "$d" ] || bail "no counter $d"
-done
-dev=
-for d in /sys/bus/pci/devices/*; do
-	[ "$(cat "$d/vendor" "$d/device" | tr '\n' ' ')" = "0x1234 0x11e8 " ] &&
-		[ "$(ls "$d/iommu_group/devices" 2>/dev/null)" = "${d##*/}" ] &&
-		dev=${d##*/}
-done
-[ -n "$dev" ] || bail "no edu device (1234:11e8) in an IOMMU group of its own"
-[ ! -e "/sys/bus/pci/devices/$dev/driver" ] || bail "$dev is bound already"
-group=$(basename "$(readlink "/sys/bus/pci/devices/$dev/iommu_group")")
+# shellcheck source-path=SCRIPTDIR source=cli-lib.sh
+. "$(dirname "$0")/cli-lib.sh"
+group=$(group_of "$dev")
 
 # --- before it is bound ---
 run iommuctl device show "$dev"
@@ -125,7 +25,8 @@ ok "device bind: driver is vfio-pci" test "$(basename "$(readlink \
 	"/sys/bus/pci/devices/$dev/driver")")" = vfio-pci
 run iommuctl --json device bind "$dev"
 ok "device bind again: nothing changes" clean
-node=$(python3 -c 'import json, sys
+keep "device bind"
+node=$(/usr/bin/python3 -c 'import json, sys
 print(json.load(open(sys.argv[1]))["devices"][0]["node"])' "$work/out")
 ok "device bind: the node is there" test -c "$node"
 run iommuctl device show "${node##*/}"
@@ -147,6 +48,7 @@ ok "device show: reserved region with reason" \
 ok "device show: no notes" eval '! out "^note:"'
 run iommuctl device show "$dev" --json
 ok "device show --json" clean
+keep "device show"
 ok "device show --json: same facts" py "d['version'] == 1 \
 	and d['source'] == 'device-info' \
 	and d['group']['group'] == $group \
@@ -160,7 +62,7 @@ ok "device show --json: same facts" py "d['version'] == 1 \
 	and any(r['start'] == '0xfee00000' and r['reason'] == 'msi' \
 		for r in d['info']['reserved_regions']) \
 	and d['notes'] == []"
-past=$(python3 -c 'import json, sys
+past=$(/usr/bin/python3 -c 'import json, sys
 r = json.load(open(sys.argv[1]))["info"]["iova_ranges"][-1]
 print(hex(int(r["last"], 16) + 1))' "$work/out")
 run iommuctl ranges "$dev"
@@ -182,6 +84,13 @@ ok "maps: finds the process by itself" py "any(
 	p['pid'] == $pid and a['iova'] == '0x100000' and a['size'] == 65536
 	for c in d['contexts'] for p in c['processes']
 	for i in c['ioas'] for a in i['areas'])"
+keep maps
+run iommuctl plot "$dev" --json
+ok "plot: the address space of who has the device" py "d['ioas'] \
+	and d['process']['pid'] == $pid \
+	and [s['size'] for s in d['segments'] if s['kind'] == 'mapped'] == \
+		[65536]"
+keep plot
 ok "counters: areas" test "$(cat $stats/areas)" = 1
 ok "counters: pinned bytes" test "$(cat $stats/pinned_bytes)" = 65536
 run iommuctl map "$dev" --size 4K
@@ -197,6 +106,25 @@ ok "map: holds again" start --size 8K
 ok "map: SIGINT ends it" finish INT
 ok "map: and SIGKILL" eval 'start --size 1M; finish KILL; [ $? = 137 ]'
 ok "map: everything is given back then, too" drained
+
+# --- a long map, and a signal in the middle of it ---
+# In the background, bash has SIGINT ignored.
+env --default-signal=INT iommuctl map "$dev" --size 640M --progress \
+	>"$work/map.out" 2>"$work/err" &
+pid=$!
+for _ in $(seq 400); do
+	grep -qE 'mapping: .*of 640M pinned, [1-9]' "$work/err" && break
+	sleep 0.02
+done
+kill -INT $pid
+wait $pid 2>/dev/null
+status=$?
+ok "map --progress: SIGINT in the middle ends it" eval \
+	'is 130 && ! grep -q "held until" "$work/map.out"'
+ok "map --progress: what was pinned is given back" drained
+run iommuctl map "$dev" --size 256M --progress --exec true
+ok "map --progress: time left and bytes" eval \
+	'is 0 && err "^mapped: 256M pinned in [0-9.]+ s"'
 
 # --- maps that fail ---
 run iommuctl map "$dev" --size 4K --iova 0xfee00000
@@ -265,6 +193,9 @@ ok "map --exec: SIGTERM goes to the command" eval 'finish TERM; [ $? = 143 ]'
 ok "nothing is held after --exec" drained
 
 # --- unbind ---
+run iommuctl device unbind "$dev" --json
+keep "device unbind"
+iommuctl device bind "$dev" >"$work/out"
 run iommuctl device unbind "$dev"
 ok "device unbind" eval 'clean && out "^$dev: no driver"'
 ok "device unbind: driver and override are gone" eval \
@@ -279,6 +210,6 @@ ok "device bind to a driver that refuses it: rolled back" eval \
 	'is 7 && [ "$(cat /sys/bus/pci/devices/$dev/driver_override)" = \
 	"(null)" ]'
 ok "nothing is held in the end" drained
+ok "JSON is what docs/schema says" schemas
 
-echo "1..$nr"
-[ "$bad" = 0 ]
+done_testing

@@ -10,6 +10,8 @@
  *   config, argv, env   written by tools/vm, lists of NUL-terminated strings
  *   modules/            extra/ and an index for modprobe, laid over lib/modules;
  *                       read through "root", which is cached
+ *   system/             for --system: laid over the host's files, exported by
+ *                       itself as "over"
  *   report              ours: frames of {type, length, data}, see enum frame
  *   dmesg               ours: the kernel's log at the end
  *
@@ -22,6 +24,7 @@
 #include <limits.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -35,6 +38,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -45,10 +49,21 @@
 /* Where tools/vm puts QEMU's isa-debug-exit, and what a clean end writes. */
 #define EXIT_PORT 0xf4
 #define EXIT_DONE 0x10
+/* Where there are no ports, the machine powers off. */
+#ifdef __x86_64__
+#define HAS_EXIT_PORT true
+#else
+#define HAS_EXIT_PORT false
+#endif
 
 /* In the initramfs: out of the command's reach. */
 #define CTL "/ctl"
 #define P9_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,"
+
+/* systemd's: by root, it needs no bus. Its signal for an orderly shutdown. */
+#define SYSTEMD "/lib/systemd/systemd"
+#define SYSTEMD_SOCKET "/run/systemd/private"
+#define SYSTEMD_POWER_OFF (SIGRTMIN + 4)
 
 /* Read by tools/vm. */
 enum frame {
@@ -60,6 +75,10 @@ enum frame {
 };
 
 static int report_fd = -1, dmesg_fd = -1, port_fd = -1;
+
+/* The roots of what is mounted over 9p. */
+static int servers[4];
+static unsigned int nr_servers;
 
 static void write_all(int fd, const char *data, size_t length)
 {
@@ -100,7 +119,7 @@ static void __attribute__((noreturn)) finish(void)
 	const char done = EXIT_DONE;
 
 	/* Not by ioperm(), which not every kernel has. */
-	if (pwrite(port_fd, &done, 1, EXIT_PORT) < 0)
+	if (HAS_EXIT_PORT && pwrite(port_fd, &done, 1, EXIT_PORT) < 0)
 		log_kernel("cannot write to /dev/port");
 	reboot(RB_POWER_OFF);
 	for (;;)
@@ -233,25 +252,97 @@ static const struct {
 	{ "/proc/self/fd/2", "/dev/stderr" },
 };
 
+static void mount_9p(const char *source, const char *target,
+		     unsigned long flags, const char *options)
+{
+	int fd;
+
+	mount_or_fail(source, target, "9p", flags, options);
+	fd = open(target, O_PATH | O_CLOEXEC);
+	if (fd >= 0 && nr_servers < ARRAY_SIZE(servers))
+		servers[nr_servers++] = fd;
+}
+
+/*
+ * QEMU loses a notification of a busy host's guest now and then: a request that
+ * its file server has not seen, or an answer that the guest has not. The next
+ * one of the same server brings both to light, so there is always a next one.
+ */
+static void *ask_servers(void *unused)
+{
+	struct statfs answer;
+	unsigned int i;
+
+	for (;; sleep(1))
+		for (i = 0; i < nr_servers; i++)
+			fstatfs(servers[i], &answer);
+	return NULL;
+}
+
+static void keep_asking(void)
+{
+	sigset_t all, old;
+	pthread_t thread;
+
+	/* Signals are for the thread that waits for them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (pthread_create(&thread, NULL, ask_servers, NULL))
+		fail("cannot start a thread");
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 static void open_ctl(void)
 {
-	mount_or_fail("ctl", CTL, "9p", 0, P9_OPTIONS "cache=none");
+	mount_9p("ctl", CTL, 0, P9_OPTIONS "cache=none");
 	report_fd = open(CTL "/report", O_WRONLY | O_APPEND | O_CLOEXEC);
 	dmesg_fd = open(CTL "/dmesg", O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (report_fd < 0 || dmesg_fd < 0)
 		fail("cannot open the report: %s", strerror(errno));
 }
 
-/* The host's files below a tmpfs that takes what the guest writes. */
-static void mount_root(void)
+/* @lower, with what the guest writes going to a place called @name. */
+static void mount_overlay(const char *lower, const char *target,
+			  const char *name)
 {
-	mount_or_fail("root", "/host", "9p", MS_RDONLY,
-		      P9_OPTIONS "cache=loose");
+	char upper[64], work[64], options[2 * PATH_MAX + 256];
+
+	snprintf(upper, sizeof(upper), "/rw/%s/upper", name);
+	snprintf(work, sizeof(work), "/rw/%s/work", name);
+	make_path(upper);
+	make_path(work);
+	snprintf(options, sizeof(options),
+		 "lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work);
+	mount_or_fail(name, target, "overlay", 0, options);
+}
+
+/*
+ * The host's files below a tmpfs that takes what the guest writes. @over:
+ * NULL, or those directories, separated by blanks, in which the host's files
+ * are hidden by those that tools/vm lays over all of them.
+ */
+static void mount_root(const char *over)
+{
+	char directories[1024], lower[128], target[128], name[16];
+	const char *directory;
+	int i = 0;
+
+	mount_9p("root", "/host", MS_RDONLY, P9_OPTIONS "cache=loose");
 	mount_or_fail("tmpfs", "/rw", "tmpfs", 0, "mode=0755,size=75%");
-	make_path("/rw/upper");
-	make_path("/rw/work");
-	mount_or_fail("overlay", "/new", "overlay", 0,
-		      "lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work");
+	if (!over) {
+		mount_overlay("/host", "/new", "overlay");
+		return;
+	}
+	mount_9p("over", "/over", MS_RDONLY, P9_OPTIONS "cache=loose");
+	mount_overlay("/over:/host", "/new", "overlay");
+	snprintf(directories, sizeof(directories), "%s", over);
+	for (directory = strtok(directories, " "); directory;
+	     directory = strtok(NULL, " ")) {
+		snprintf(lower, sizeof(lower), "/over%s", directory);
+		snprintf(target, sizeof(target), "/new%s", directory);
+		snprintf(name, sizeof(name), "over-%d", i++);
+		mount_overlay(lower, target, name);
+	}
 }
 
 /*
@@ -260,17 +351,14 @@ static void mount_root(void)
  */
 static void mount_modules(const char *extra, const char *base)
 {
-	char target[128], options[2 * PATH_MAX + 256];
+	char target[128], lower[2 * PATH_MAX];
 	struct utsname name;
 
 	uname(&name);
 	snprintf(target, sizeof(target), "/new/lib/modules/%s", name.release);
-	make_path("/rw/modules/upper");
-	make_path("/rw/modules/work");
-	snprintf(options, sizeof(options), "lowerdir=/host%s%s%s,"
-		 "upperdir=/rw/modules/upper,workdir=/rw/modules/work",
-		 extra, base ? ":/host" : "", base ?: "");
-	mount_or_fail("modules", target, "overlay", 0, options);
+	snprintf(lower, sizeof(lower), "/host%s%s%s", extra,
+		 base ? ":/host" : "", base ?: "");
+	mount_overlay(lower, target, "modules");
 }
 
 static void enter_root(void)
@@ -419,7 +507,7 @@ static bool reap(int signals, pid_t pid, int *status)
 	return found;
 }
 
-static int run_command(char **config, char **argv, char **env)
+static int run_command(char **config, char **argv, char **env, bool kill_rest)
 {
 	enum { OUT, ERR, SIGNALS, FDS };
 	const char *tty = list_value(config, "tty");
@@ -450,8 +538,8 @@ static int run_command(char **config, char **argv, char **env)
 		fds[i].events = POLLIN;
 
 	/*
-	 * Once the command has ended, so does everything else, and what is
-	 * left in the pipes is passed on.
+	 * Once the command has ended, so does everything else if @kill_rest,
+	 * and what is left in the pipes is passed on.
 	 */
 	for (;;) {
 		int ready = poll(fds, FDS, running ? -1 : 0);
@@ -466,7 +554,8 @@ static int run_command(char **config, char **argv, char **env)
 			fds[ERR].fd = -1;
 		if (fds[SIGNALS].revents &&
 		    reap(fds[SIGNALS].fd, pid, &status)) {
-			kill(-1, SIGKILL);
+			if (kill_rest)
+				kill(-1, SIGKILL);
 			running = false;
 			fds[SIGNALS].fd = -1;
 		}
@@ -520,10 +609,59 @@ static void check_lockdep(void)
 	fclose(f);
 }
 
+/*
+ * Become systemd, all but a child that goes on as what we were. That returns
+ * when the system is up, whatever became of its units.
+ */
+static void start_system(char **env)
+{
+	int status, i;
+	pid_t pid;
+
+	pid = fork();
+	if (pid < 0)
+		fail("cannot fork: %s", strerror(errno));
+	if (pid) {
+		execl(SYSTEMD, SYSTEMD, NULL);
+		fail("cannot run " SYSTEMD ": %s", strerror(errno));
+	}
+	setsid();
+	for (i = 0; access(SYSTEMD_SOCKET, F_OK); i++) {
+		if (i == 6000)
+			fail("systemd does not come up");
+		usleep(10000);
+	}
+	pid = fork();
+	if (!pid) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		execle("/bin/systemctl", "systemctl", "is-system-running",
+		       "--wait", NULL, env);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) != pid)
+		;
+	if (exit_status(status) == 127)
+		fail("there is no systemctl");
+}
+
+/* All drivers shut their devices down, whatever is going on. */
+static void __attribute__((noreturn)) power_off(bool system)
+{
+	if (system && !kill(1, SYSTEMD_POWER_OFF))
+		for (;;)
+			pause();
+	reboot(RB_POWER_OFF);
+	fail("cannot power off: %s", strerror(errno));
+}
+
 int main(void)
 {
-	const char *extra, *share, *load;
+	const char *extra, *share, *load, *end;
 	char **config, **argv, **env, number[16];
+	bool system;
 	int status;
 
 	umask(0022);
@@ -538,24 +676,35 @@ int main(void)
 	if (!argv[0] || !extra || !list_value(config, "cwd"))
 		fail("tools/vm left out something of the configuration");
 
-	mount_root();
+	system = list_value(config, "system");
+	mount_root(list_value(config, "over"));
 	mount_modules(extra, list_value(config, "modules"));
 	enter_root();
 	mount_guest();
 	share = list_value(config, "share");
 	if (share)
-		mount_or_fail("share", share, "9p", 0, P9_OPTIONS "cache=mmap");
+		mount_9p("share", share, 0, P9_OPTIONS "cache=mmap");
 	sethostname("granule-vm", strlen("granule-vm"));
 	raise_loopback();
+	/* Before systemd, it would be a thread of systemd's process. */
+	if (!system)
+		keep_asking();
 	load = list_value(config, "load");
 	if (load)
 		load_modules(load, env);
+	if (system) {
+		start_system(env);
+		keep_asking();
+	}
 
-	status = run_command(config, argv, env);
+	end = list_value(config, "end");
+	status = run_command(config, argv, env, !end && !system);
 
 	check_lockdep();
 	save_kernel_log();
 	snprintf(number, sizeof(number), "%d", status);
 	report(FRAME_STATUS, number, strlen(number));
+	if (end)
+		power_off(system);
 	finish();
 }

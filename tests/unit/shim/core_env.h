@@ -47,6 +47,13 @@ typedef int64_t s64;
 #define check_add_overflow(a, b, d) __builtin_add_overflow(a, b, d)
 #endif
 
+#ifndef WRITE_ONCE
+#define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+#endif
+#ifndef dma_wmb
+#define dma_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
+#endif
+
 static inline void sort(void *base, size_t num, size_t size,
 			int (*cmp)(const void *, const void *),
 			void (*swap)(void *, void *, int))

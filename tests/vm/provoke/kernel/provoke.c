@@ -2,11 +2,12 @@
 /* Breaks the kernel in a chosen way, to see that tools/vm notices. */
 #include <linux/module.h>
 #include <linux/preempt.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
 
 static char *what = "nothing";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "nothing, warn, use-after-free or lockup");
+MODULE_PARM_DESC(what, "nothing, warn, use-after-free, lockup or shutdown");
 
 static void provoke_warn(void)
 {
@@ -32,6 +33,24 @@ static void provoke_lockup(void)
 		cpu_relax();
 }
 
+static int provoke_at_shutdown(struct notifier_block *nb, unsigned long action,
+			       void *data)
+{
+	WARN(1, "provoked at shutdown\n");
+	return NOTIFY_DONE;
+}
+
+/* The module has to stay for it. */
+static void provoke_shutdown(void)
+{
+	static struct notifier_block nb = {
+		.notifier_call = provoke_at_shutdown,
+	};
+
+	__module_get(THIS_MODULE);
+	register_reboot_notifier(&nb);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
@@ -39,6 +58,7 @@ static const struct {
 	{ "warn", provoke_warn },
 	{ "use-after-free", provoke_use_after_free },
 	{ "lockup", provoke_lockup },
+	{ "shutdown", provoke_shutdown },
 };
 
 static int __init provoke_init(void)

@@ -1,0 +1,432 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""iommud as a service of a system that systemd and udev booted.
+
+    boot     iommud-early, udev, nvme.ko: who gets which device
+    service  sandbox, restart, kill -9, reload, stop, activation
+    hotplug  devices that come and go, in use and not
+    race     the same without the rules: the host's driver wins
+
+tests/daemon/system-vm starts it in the VM. Prints TAP.
+"""
+
+import fcntl
+import mmap
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, HERE + "/..", HERE + "/../e2e",
+                os.environ.get("GRANULE_CACHE", "/var/cache/granule") +
+                "/varlink/python"]
+import varlink  # noqa: E402
+from harness import Client, Error, wait_until  # noqa: E402
+from qmp import Qmp  # noqa: E402
+from tap import Tap  # noqa: E402
+from vm import (  # noqa: E402
+    KEPT, NOBODY, SIZE, User, dma_works, map_memory, nothing_left,
+    stats)
+
+SOCKET = "/run/iommud/iommud.sock"
+RULES = "/etc/udev/rules.d/05-iommud.rules"
+PCI = "/sys/bus/pci/devices/"
+EDU, TAKEN, LEFT, POOLED = ("0000:00:10.0", "0000:00:11.0", "0000:00:12.0",
+                            "0000:00:13.0")
+PORT, HOT = "hot0", "0000:01:00.0"
+SET_IRQS, REQ_INDEX, EVENTFD_TRIGGER = 0x3B6E, 4, 4 | 32
+# The machine that this one runs on may be busy.
+SOON = 60
+
+tap = Tap()
+ok = tap.ok
+
+
+def run(*command, check=True):
+    done = subprocess.run(command, capture_output=True, text=True,
+                          check=False)
+    if check and done.returncode:
+        print("# %s: %s" % (" ".join(command), done.stderr.strip()))
+    return done.stdout.strip()
+
+
+def driver(device):
+    try:
+        return os.path.basename(os.readlink(PCI + device + "/driver"))
+    except OSError:
+        return None
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def call(method, **parameters):
+    client = Client(SOCKET, timeout=SOON)
+    try:
+        return client.call(method, **parameters)
+    finally:
+        client.close()
+
+
+def leases():
+    return call("ListLeases")["leases"]
+
+
+def main_pid():
+    return int(run("systemctl", "show", "-P", "MainPID", "iommud.service"))
+
+
+def journal(*matches):
+    run("journalctl", "--sync", check=False)
+    return run("journalctl", "-b", "-q", "-o", "cat", *matches)
+
+
+class Watch:
+    """A client that called Monitor, and what it was told."""
+
+    def __init__(self):
+        self.client = Client(SOCKET, timeout=SOON)
+        self.client.send("Monitor", more=True)
+        self.client.receive()
+        self.seen = []
+
+    def told(self, kind, device, seconds=SOON):
+        """The message of such an event, now or earlier."""
+        end = time.monotonic() + seconds
+        self.client.sock.settimeout(0.2)
+        while True:
+            for event in self.seen:
+                if (event["kind"], event["device"]) == (kind, device):
+                    self.seen.remove(event)
+                    return event["message"]
+            if time.monotonic() > end:
+                return None
+            try:
+                self.seen.append(self.client.reply()["event"])
+            except TimeoutError:
+                pass
+
+
+def hold(user, device, obey=True, attach=True):
+    """Acquire, do DMA when told to; let go when the kernel asks, or not."""
+    client = Client(SOCKET, timeout=SOON)
+    reply = client.call("Acquire", devices=[device], attach=attach,
+                        wait=10000)
+    fds = client.take_fds()
+    got = reply["devices"][0]
+    fd = fds[got["fd"]]
+    if reply["iommufd"] is None:
+        region = reply["regions"][0]
+        memory = mmap.mmap(fds[region["fd"]], region["size"])
+    else:
+        memory = mmap.mmap(-1, SIZE)
+        map_memory(fds[reply["iommufd"]], got["ioas_id"], memory)
+    request = os.eventfd(0)
+    fcntl.ioctl(fd, SET_IRQS, struct.pack(
+        "<IIIIIi", 24, EVENTFD_TRIGGER, REQ_INDEX, 0, 1, request))
+    view = memoryview(memory)[:SIZE]
+    user.say("dma" if dma_works(fd, view) else "WRONG")
+    asked = False
+    while True:
+        ready = select.select([user.reader2] + [request] * (not asked),
+                              [], [])[0]
+        if request in ready:
+            asked = True
+            user.say("asked")
+            if obey:
+                return "let go"
+        if user.reader2 in ready:
+            user.wait()
+            user.say("dma" if dma_works(fd, view) else "WRONG")
+
+
+def pass_on(user, device):
+    """Acquire it, give the file to a child, and end."""
+    client = Client(SOCKET, timeout=SOON)
+    client.call("Acquire", devices=[device], wait=10000)
+    fds = client.take_fds()
+    child = os.fork()
+    if not child:
+        client.sock.close()
+        user.wait()
+        os._exit(0)
+    return "%d has %d files" % (child, len(fds))
+
+
+def test_boot():
+    state = run("systemctl", "is-system-running", check=False)
+    ok(state == "running", "the system is up, all units are: " + state,
+       run("systemctl", "--failed", "--no-pager", check=False))
+    took = wait_until(lambda: driver(TAKEN) == "vfio-pci" and
+                      driver(EDU) == "vfio-pci", SOON)
+    ok(took is not None, "edu and an NVMe device have vfio-pci",
+       journal("-u", "iommud", "-u", "iommud-early"))
+    wait_until(lambda: driver(LEFT) == "nvme", SOON)
+    ok(driver(LEFT) == "nvme" and wait_until(
+        lambda: os.path.exists("/dev/nvme0n1"), SOON) is not None,
+       "another NVMe device has nvme: udev has loaded it", driver(LEFT))
+    with open("/dev/nvme0n1", "rb") as f:
+        ok(len(f.read(65536)) == 65536, "and it works")
+    log = run("dmesg")
+    ok("pci function " + LEFT in log and "pci function " + TAKEN not in log,
+       "nvme never saw the first one", log[-3000:])
+    print("# " + "\n# ".join(line for line in log.splitlines()
+                             if "pci function" in line))
+    said = journal("-u", "iommud-early")
+    ok(TAKEN + ": kept for vfio-pci" in said and LEFT not in said,
+       "iommud-early kept it, before udev ran", said)
+    print("# " + said.replace("\n", "\n# "))
+    ok("softdep vfio_pci post: granule-vfio" in run("modprobe", "-c"),
+       "whoever loads vfio-pci gets granule-vfio with it")
+    node = os.stat("/dev/iommu")
+    vfio = os.stat("/dev/vfio/devices/" +
+                   sorted(os.listdir("/dev/vfio/devices"))[0])
+    group = [line.split(":") for line in open("/etc/group", encoding="utf-8")
+             if line.startswith("iommu:")][0]
+    ok([(s.st_mode & 0o777, s.st_uid, s.st_gid) for s in (node, vfio)] ==
+       [(0o660, 0, int(group[2]))] * 2,
+       "nodes are root:iommu 0660", "%s %s" % (node, vfio))
+
+
+def test_clients():
+    with varlink.Client("unix:" + SOCKET) as client:
+        with client.open("org.granule.iommud") as iommud:
+            devices = {d["device"]: d for d in
+                       iommud.ListDevices()["devices"]}
+            ok(devices[TAKEN]["definition"] == "disk" and
+               not devices[LEFT].get("definition"),
+               "a stock Varlink client sees the devices")
+    shown = run("iommuctl", "device", "list")
+    ok(TAKEN in shown and "vfio-pci" in shown, "iommuctl shows them", shown)
+
+
+def status(pid, field):
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        for line in f:
+            if line.startswith(field + ":"):
+                return line.split()[1]
+    return None
+
+
+def test_sandbox():
+    pid = main_pid()
+    kept = "%016x" % KEPT
+    got = {k: status(pid, k) for k in ("CapEff", "CapPrm", "CapBnd", "CapInh",
+                                       "CapAmb", "NoNewPrivs", "Seccomp")}
+    print("# " + " ".join("%s %s" % item for item in got.items()))
+    ok(got == {"CapEff": "0" * 16, "CapPrm": kept, "CapBnd": kept,
+               "CapInh": "0" * 16, "CapAmb": "0" * 16, "NoNewPrivs": "1",
+               "Seccomp": "2"}, "the service has no capability in effect, "
+       "can get no new ones, and its system calls are filtered", got)
+    mounts = {}
+    with open("/proc/%d/mountinfo" % pid, encoding="utf-8") as f:
+        for line in f:
+            words = line.split()
+            mounts[words[4]] = words[5].split(",")[0]
+    ok(os.readlink("/proc/%d/ns/mnt" % pid) != os.readlink("/proc/1/ns/mnt")
+       and mounts["/"] == "ro" and mounts["/sys/devices"] == "rw" and
+       mounts["/run/iommud"] == "rw",
+       "it sees files of its own, and can write to what it has to only",
+       mounts)
+
+
+def test_restart():
+    user = User(NOBODY, hold, EDU)
+    pooled = User(NOBODY, hold, POOLED)
+    heard = user.hear(), pooled.hear()
+    ok(heard == ("dma", "dma"), "a device and one in a named IOAS of huge "
+       "pages are acquired from within the sandbox", heard)
+    client = Client(SOCKET)
+    region = client.call("OpenIoas", name="pool")["regions"][0]
+    memory = mmap.mmap(client.take_fds()[0], region["size"])
+    memory[SIZE:SIZE + 8] = b"granule!"
+    client.close()
+    watch = []
+    for how in ("kill -9", "restart"):
+        before = main_pid()
+        if how == "restart":
+            run("systemctl", "restart", "iommud.service")
+        else:
+            os.kill(before, signal.SIGKILL)
+        user.go_on()
+        watch.append(user.hear())
+        wait_until(lambda: main_pid() not in (0, before), SOON)
+        got = leases()
+        ok(watch[-1] == "dma" and sorted(
+            (lease["device"], lease["process"]) for lease in got) ==
+           [(EDU, user.pid), (POOLED, pooled.pid)],
+           how + ": DMA goes on, and the next daemon knows both leases", got)
+        pooled.go_on()
+        ok(pooled.hear() == "dma", "DMA of the named IOAS goes on")
+        client = Client(SOCKET)
+        region = client.call("OpenIoas", name="pool")["regions"][0]
+        other = mmap.mmap(client.take_fds()[0], region["size"])
+        ok(other[SIZE:SIZE + 8] == b"granule!",
+           "and its memory has kept its bytes: it is in systemd's store")
+        client.close()
+    user.kill()
+    pooled.kill()
+    took = wait_until(lambda: not leases() and nothing_left(), SOON)
+    ok(took is not None, "both are free when their processes end",
+       "%s %s" % (leases(), stats()))
+
+
+def test_passed_on():
+    user = User(NOBODY, pass_on, EDU)
+    child = int(user.hear().split()[0])
+    user.end()
+    said = journal("IOMMU_DEVICE=" + EDU)
+    ok("process %d" % user.pid in said and POOLED not in said,
+       "the journal can be asked by device", said)
+    time.sleep(1)
+    got = leases()
+    ok(len(got) == 1 and got[0]["device"] == EDU and not got[0]["running"],
+       "a device whose file was passed on stays leased", got)
+    try:
+        call("Acquire", devices=[EDU])
+        ok(False, "it was given to another one")
+    except Error as error:
+        ok(error.short == "Busy" and "has ended, and another process" in
+           error.message, "nobody else gets it: " + error.message, error)
+    os.kill(child, signal.SIGKILL)
+    took = wait_until(lambda: not leases(), SOON)
+    ok(took is not None, "until the last copy is closed (%s s)" % took)
+
+
+def test_reload():
+    policy = "/etc/iommud/test.json"
+    with open(policy, encoding="utf-8") as f:
+        text = f.read()
+    write(policy, text.replace('"disk"', '"other"'))
+    run("systemctl", "reload", "iommud.service")
+    took = wait_until(lambda: call("ListDevices", device=TAKEN)["devices"][0]
+                      ["definition"] == "other", SOON)
+    ok(took is not None, "systemctl reload: the new policy is in force")
+    write(policy, text + "x")
+    run("systemctl", "reload", "iommud.service")
+    wait_until(lambda: call("GetStatus")["policy_errors"], SOON)
+    said = run("systemctl", "show", "-P", "StatusText", "iommud.service")
+    ok("test.json:" in said and driver(TAKEN) == "vfio-pci",
+       "one with an error is not, and systemctl status says where: " + said)
+    write(policy, text)
+    run("systemctl", "reload", "iommud.service")
+
+
+def test_hotplug():
+    qmp = Qmp()
+    watch = Watch()
+    before = None
+    for obey, how in ((True, "lets go"), (False, "is stopped")):
+        qmp.plug("edu", "hot", bus=PORT)
+        ok(watch.told("added", HOT) is not None and
+           watch.told("bound", HOT) is not None and driver(HOT) == "vfio-pci",
+           "device_add: it appears and is bound, and watchers are told",
+           journal("-u", "iommud", "-n", "20"))
+        user = User(NOBODY, hold, HOT, obey)
+        heard = user.hear()
+        ok(heard == "dma", "it is acquired and does DMA", heard)
+        if not obey:
+            os.kill(user.pid, signal.SIGSTOP)
+        qmp.call("device_del", id="hot")
+        said = watch.told("requested", HOT)
+        ok(said and "process %d" % user.pid in said,
+           "device_del: watchers hear who has it: %s" % said)
+        if obey:
+            ok(user.hear() == "asked" and user.hear() == "let go",
+               "its holder is asked, and lets go")
+        else:
+            time.sleep(2)
+            got = leases()
+            ok(qmp.has("hot") and len(got) == 1 and
+               got[0]["process"] == user.pid,
+               "one that is stopped is waited for, and keeps its lease", got)
+            os.kill(user.pid, signal.SIGCONT)
+            heard = user.hear()
+            user.go_on()
+            ok((heard, user.hear()) == ("asked", "dma"),
+               "it is asked when it goes on, and does DMA until it lets go")
+            os.kill(user.pid, signal.SIGKILL)
+        user.end()
+        ok(watch.told("returned", HOT) is not None and
+           watch.told("removed", HOT) is not None,
+           "when its holder %s: the lease is over, the device is gone, and "
+           "watchers are told" % how, journal("-u", "iommud", "-n", "20"))
+        ok(wait_until(lambda: not qmp.has("hot"), SOON) is not None and
+           not leases() and nothing_left() and not os.path.exists(PCI + HOT),
+           "nothing is left", "%s %s" % (leases(), stats()))
+        fds = len(os.listdir("/proc/%d/fd" % main_pid()))
+        before = before or fds
+    ok(fds == before, "and nothing in the daemon",
+       "%d, %d before" % (fds, before))
+    ok(not os.listdir("/run/iommud/leases"), "nor in its directory",
+       os.listdir("/run/iommud/leases"))
+
+
+def test_stop():
+    run("systemctl", "stop", "iommud.service")
+    ok(driver(TAKEN) == "vfio-pci" and driver(EDU) == "vfio-pci",
+       "systemctl stop: bindings stay")
+    ok(call("GetStatus")["leases"] == 0 and main_pid() != 0,
+       "the next call starts it again, by its socket")
+
+
+def trigger():
+    run("udevadm", "control", "--reload")
+    run("udevadm", "trigger", "--action=add", "--subsystem-match=pci",
+        "--settle")
+
+
+def test_race():
+    """What the rules are for: without them, nvme has them both."""
+    run("systemctl", "stop", "iommud.socket", "iommud.service")
+    write(PCI + TAKEN + "/driver/unbind", TAKEN)
+    write(PCI + TAKEN + "/driver_override", "\n")
+    run("modprobe", "-r", "nvme")
+    os.makedirs(os.path.dirname(RULES), exist_ok=True)
+    os.symlink("/dev/null", RULES)
+    trigger()
+    took = wait_until(lambda: driver(TAKEN) == driver(LEFT) == "nvme", SOON)
+    ok(took is not None, "without iommud-early and the rule, nvme takes it",
+       driver(TAKEN))
+    run("systemctl", "start", "iommud.socket", "iommud.service")
+    took = wait_until(lambda: driver(TAKEN) == "vfio-pci", SOON)
+    ok(took is not None, "the daemon takes it from nvme when it starts",
+       journal("-u", "iommud", "-n", "20"))
+    wait_until(lambda: not call("GetStatus")["jobs"], SOON)
+    call("Unbind", devices=[TAKEN])
+    ok(driver(TAKEN) == "nvme", "Unbind gives it back to nvme",
+       driver(TAKEN))
+    run("systemctl", "stop", "iommud.socket", "iommud.service")
+    run("modprobe", "-r", "nvme")
+    os.unlink(RULES)
+    run("systemctl", "restart", "iommud-early.service")
+    trigger()
+    took = wait_until(lambda: driver(LEFT) == "nvme", SOON)
+    ok(took is not None and driver(TAKEN) is None,
+       "with them, nvme takes the other one only",
+       "%s %s" % (driver(TAKEN), driver(LEFT)))
+
+
+def main():
+    tests = [test_boot, test_clients, test_sandbox, test_restart,
+             test_passed_on, test_reload, test_hotplug, test_stop, test_race]
+    names = sys.argv[1:]
+    for test in tests:
+        if not names or test.__name__[len("test_"):] in names:
+            begun = time.monotonic()
+            test()
+            print("# %s: %.1f s" % (test.__name__, time.monotonic() - begun))
+    if tap.failed:
+        print("# " + journal("-u", "iommud", "-u", "iommud-early")
+              .replace("\n", "\n# "))
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,574 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""In-tree drivers behind a virtio IOMMU with pages of any size. Prints TAP.
+
+Runs in the VM that tests/e2e/kernel-dma starts, which says how the machine is
+made; test names as arguments choose among the tests.
+"""
+
+import argparse
+import contextlib
+import glob
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import edu
+import machine
+import qmp
+import subject
+import untranslated
+from machine import Device, log, modprobe, read, wait, write
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)) + "/..")
+from tap import Tap  # noqa: E402
+
+IOMMU = "granule-virtio-iommu"
+# What the kernel's log may not have, besides what fails any run.
+TROUBLE = ("EXT4-fs error", "Tx Unit Hang", "controller is down", "timeout, ",
+           "HC died", "granule-dma: no", "unmapped now", "unmappings failed")
+# Nor this, unless a device goes in the middle of I/O.
+ERRORS = ("I/O error",)
+
+
+def behind(port):
+    """The device behind a port, wherever the firmware put the bus."""
+    found = glob.glob("%sdevices/%s/0000:*:00.0" % (machine.PCI, port))
+    return Device(os.path.basename(found[0])) if found else None
+
+
+def slot(number):
+    return lambda: Device("0000:00:%02x.0" % number)
+
+
+def port(number):
+    return lambda: behind("0000:00:%02x.0" % number)
+
+
+def below(finder, address):
+    """A device on the conventional bus behind a bridge."""
+    def find():
+        bridge = finder()
+        found = glob.glob("%s/0000:*:%s" % (bridge.path, address)) \
+            if bridge else []
+        return Device(os.path.basename(found[0])) if found else None
+    return find
+
+
+def make_subjects(args):
+    """The devices as tests/e2e/kernel-dma placed them."""
+    nvme = ("nvme", "nvme0", {"bus": "port4", "drive": "disk0",
+                              "serial": "0"})
+    usb = [("qemu-xhci", "xhci0", {"bus": "port5"}),
+           ("usb-storage", "stick0", {"bus": "xhci0.0", "drive": "disk1"})]
+    card = ("e1000e", "card0", {"bus": "port6", "netdev": "net0"})
+    sums = args.sums
+    return {s.name: s for s in (
+        subject.Nvme("nvme", port(4), [nvme], sums[0]),
+        subject.Usb("usb", port(5), usb, sums[1]),
+        subject.Card("e1000e", port(6), [card], "10.0.2"),
+        subject.Nvme("untrusted nvme", slot(7), None, sums[2], False),
+        subject.Usb("untrusted usb", slot(8), None, sums[3], False),
+        subject.Card("untrusted e1000e", slot(9), None, "10.0.3", False),
+        subject.Nvme("external nvme", port(10), None, sums[4], False),
+        subject.PciCard("e1000 behind a bridge", below(port(11), "01.0"),
+                        None, "10.0.4"),
+    )}
+
+
+class Run:
+    def __init__(self, args):
+        self.args = args
+        self.ours = args.iommu == "granule"
+        self.subjects = {name: s for name, s in make_subjects(args).items()
+                         if not args.devices or name in args.devices}
+        if os.uname().machine != "x86_64":
+            # Only a PC's table says that its port leads outside.
+            self.subjects.pop("external nvme", None)
+        self.tap = Tap(args.prefix)
+        self.rng = random.Random(args.seed)
+        self.qmp = None
+
+    def monitor(self):
+        self.qmp = self.qmp or qmp.Qmp()
+        return self.qmp
+
+    def ok(self, good, what, note=None):
+        return self.tap.ok(good, what, note)
+
+    def only_ours(self, what):
+        """For tests of what only Granule has."""
+        if not self.ours:
+            self.tap.skip(what, "not Granule's IOMMU driver: %s"
+                          % self.args.iommu)
+        return self.ours
+
+
+def faults():
+    """How many DMA accesses Granule's IOMMU driver saw denied."""
+    return sum(int(read(f)) for f in
+               glob.glob("/sys/class/iommu/*/%s/faults" % IOMMU))
+
+
+def new_trouble(before, torn):
+    words = TROUBLE if torn else TROUBLE + ERRORS
+    return [line for line in log()[before:] if any(w in line for w in words)]
+
+
+@contextlib.contextmanager
+def unharmed(run, what, torn=False):
+    """Nothing in it is denied by the IOMMU or goes wrong in the log.
+
+    torn: devices go in the middle of I/O.
+    """
+    denied, lines = faults(), len(log())
+    yield
+    bad = new_trouble(lines, torn)
+    bad += [line for line in log()[lines:] if "denied" in line][:5]
+    # They are counted from 0 when the driver comes anew.
+    if run.ours and faults() > denied:
+        bad.append("%d DMA accesses denied" % (faults() - denied))
+    run.ok(not bad, what + ": no complaint, no fault", "\n".join(bad[:20]))
+
+
+def pooled(run, s):
+    """Granules that the driver keeps in DMA pools, for later."""
+    total, name = 0, s.device().path + "/pools"
+    if not os.path.exists(name):
+        return 0
+    # One line for a pool: name, blocks in use, blocks, bytes of one, pages
+    for line in read(name).splitlines()[1:]:
+        blocks, size, pages = (int(n) for n in line.split()[-3:])
+        if pages:
+            total += pages * -(-(blocks // pages * size) // run.args.granule)
+    return total
+
+
+def check_work(run, s, amount):
+    """It works, by DMA that is translated, and gives back what it took."""
+    s.appear()
+    s.idle()
+    before = s.counters()
+    start = subject.settle(s) - pooled(run, s)
+    with unharmed(run, s.name):
+        for what, wrong in s.work(amount):
+            run.ok(wrong is None, "%s: %s" % (s.name, what), wrong)
+        during = s.counters()
+        s.idle()
+    if not run.ours:
+        return
+    end = subject.settle(s) - pooled(run, s)
+    after = s.counters()
+    grown = {k: after.get(k, 0) - before.get(k, 0) for k in after}
+    run.ok(grown.get("mappings", 0) > 20 * amount and
+           during.get("mapped_granules", 0) > 0,
+           "%s: its DMA was translated" % s.name, "%s, then %s"
+           % (before, after))
+    run.ok(after.get("granule") == run.args.granule,
+           "%s: in granules of %d" % (s.name, run.args.granule), after)
+    run.ok(end == start, "%s: as many granules mapped as before, but for DMA pools: %d"
+           % (s.name, start), "%d" % end)
+    run.ok(not grown.get("failures"), "%s: no mapping was refused" % s.name,
+           after)
+    run.ok(after.get("trusted") == int(s.trusted) and
+           (grown.get("bounced_bytes", 0) > 0) != s.trusted,
+           "%s: %s" % (s.name, "trusted, nothing was copied" if s.trusted
+                       else "untrusted, by way of bounce buffers"), after)
+
+
+def test_work(run):
+    """Every device does what it is for."""
+    for s in run.subjects.values():
+        check_work(run, s, run.args.amount)
+
+
+def drained(s):
+    counters = s.counters()
+    return not counters.get("mapped_granules") and \
+        not counters.get("bounce_granules") and not counters.get("users")
+
+
+def test_rebind(run):
+    """Drivers leave and come back, at rest and in the middle of I/O."""
+    for s in run.subjects.values():
+        few = s.name.startswith(("untrusted", "external")) or "bridge" in s.name
+        rounds = max(run.args.rounds // (4 if few else 1), 2)
+        left = []
+        with unharmed(run, s.name + ": unbound again and again", torn=True):
+            for number in range(rounds):
+                if number % 2:
+                    s.start_load()
+                    time.sleep(run.rng.random() * 0.2)
+                s.unbind()
+                s.stop_load()
+                if run.ours and not drained(s):
+                    left.append(s.counters())
+                s.bind()
+                # Every third time it is unbound while it still starts.
+                if number % 3 or number == rounds - 1:
+                    s.appear()
+        if run.ours:
+            run.ok(not left, "%s: unbound %d times, nothing was left mapped"
+                   % (s.name, rounds), left)
+        check_work(run, s, 1)
+
+
+def plug(run, s):
+    for driver, name, properties in s.qemu:
+        run.monitor().plug(driver, name, **properties)
+    return wait(s.device) and wait(lambda: s.device().driver)
+
+
+def test_hotplug(run):
+    """Devices leave in the middle of I/O, and come back."""
+    for s in [s for s in run.subjects.values() if s.qemu]:
+        for number in range(run.args.plugs):
+            group = s.device().group
+            address = s.device().address
+            s.start_load()
+            time.sleep(0.1 + run.rng.random() * 0.2)
+            told = run.monitor().unplug(s.qemu[0][1])
+            gone = wait(lambda: not Device(address).exists())
+            s.stop_load()
+            if not run.ok(told and gone, "%s: unplugged under I/O (%d)"
+                          % (s.name, number + 1),
+                          "QEMU says so: %s, the kernel: %s" % (told, gone)):
+                return
+            if run.ours:
+                where = "%s%s" % (machine.COUNTERS, group)
+                left = {} if not os.path.isdir(where) else \
+                    {k: int(read(where + "/" + k)) for k in
+                     ("mapped_granules", "bounce_granules", "users")}
+                run.ok(not any(left.values()),
+                       "%s: nothing of it is left" % s.name, left)
+            run.ok(plug(run, s), "%s: plugged in again" % s.name)
+        check_work(run, s, 1)
+
+
+def pins():
+    """Who keeps granule-dma.ko."""
+    return int(read("/sys/module/granule_dma/refcnt")) if \
+        os.path.exists("/sys/module/granule_dma") else 0
+
+
+def test_held(run):
+    """Devices leave while a file on them is open; memory is freed after it."""
+    for s in [s for s in run.subjects.values() if hasattr(s, "node")]:
+        with unharmed(run, s.name + ": left while it was open", torn=True):
+            s.appear()
+            before = pins()
+            held = os.open(s.node(), os.O_RDONLY)
+            s.unbind()
+            os.close(held)
+            s.bind()
+            s.appear()
+            if s.qemu:
+                address = s.device().address
+                held = os.open(s.node(), os.O_RDONLY)
+                run.monitor().unplug(s.qemu[0][1])
+                gone = wait(lambda: not Device(address).exists())
+                os.close(held)
+                run.ok(gone and plug(run, s),
+                       "%s: unplugged while it was open" % s.name)
+                s.appear()
+            # What is freed late keeps the module until it is.
+            run.ok(wait(lambda: pins() == before),
+                   "%s: all memory was freed" % s.name, (before, pins()))
+        check_work(run, s, 1)
+
+
+def rescan(device):
+    """Find what was removed by sysfs again; whether it came."""
+    write(machine.PCI + "rescan", "1")
+    return wait(device.exists)
+
+
+def test_alias(run):
+    """Devices behind a conventional bridge, which have one ID in common."""
+    s = run.subjects.get("e1000 behind a bridge")
+    if not s:
+        return
+    sibling = below(port(11), "02.0")()
+    s.appear()
+    s.card.up()
+    s.start_load()
+    time.sleep(0.3)
+    with unharmed(run, "a sibling comes and goes"):
+        write(sibling.path + "/remove", "1")
+        run.ok(not sibling.exists(), "the sibling of a card in use is removed")
+        wrong = s.card.put(200000)
+        run.ok(wrong is None, "%s: works without its sibling" % s.name, wrong)
+        run.ok(rescan(sibling), "the sibling is found again")
+        wrong = s.card.put(200000)
+        run.ok(wrong is None, "%s: works with it" % s.name, wrong)
+    bridge = port(11)()
+    write(bridge.path + "/remove", "1")
+    s.stop_load()
+    run.ok(not bridge.exists(), "the bridge is removed under I/O")
+    run.ok(rescan(bridge) and wait(s.device) and
+           wait(lambda: s.device().driver), "all of it is found again")
+    check_work(run, s, 1)
+
+
+def find_edu():
+    return next(d for d in machine.devices()
+                if d.id == edu.ID and d.address.startswith("0000:00:"))
+
+
+def test_blocked(run):
+    """DMA of a device that nobody uses goes nowhere, and is reported."""
+    device = find_edu()
+    modprobe("pci-stub")
+    device.release()
+    # With a driver it becomes known to the IOMMU; this one does no DMA.
+    device.override("pci-stub")
+    device.release()
+    lines = len(log())
+    reached = untranslated.reaches_memory(device)
+    if run.args.iommu == "none":
+        run.ok(reached, "without an IOMMU, edu reaches memory")
+        return
+    run.ok(device.group is not None, "edu is in an IOMMU group")
+    run.ok(not reached, "edu's DMA to a physical address: memory unchanged")
+    if run.only_ours("the kernel's log says so"):
+        told = [line for line in log()[lines:]
+                if device.address in line and "denied" in line]
+        run.ok(told, "the kernel's log says so", log()[lines:])
+        run.ok(len(told) <= 10, "but not for every one of 1024 accesses",
+               len(told))
+        c = device.counters()
+        run.ok(c.get("mapped_granules") == 0, "edu has nothing mapped", c)
+
+
+class Hog:
+    """Takes memory until little is left, and keeps it."""
+
+    def __init__(self, leave):
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            write("/proc/self/oom_score_adj", "1000")
+            kept = []
+            while available() > leave:
+                kept.append(bytearray(b"\1") * (4 << 20))
+            os.write(writer, b"x")
+            signal.pause()
+        os.close(writer)
+        os.read(reader, 1)
+        os.close(reader)
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def available():
+    return next(int(line.split()[1]) << 10 for line in
+                read("/proc/meminfo").splitlines()
+                if line.startswith("MemAvailable"))
+
+
+def test_pressure(run):
+    """Disks work through the page cache while memory is short."""
+    for s in [s for n, s in run.subjects.items()
+              if n in ("nvme", "untrusted nvme")]:
+        name = s.name
+        node = s.node()
+        start = subject.settle(s) - pooled(run, s)
+        hog = Hog(60 << 20)
+        with unharmed(run, name + ", little memory"):
+            wrong = None
+            try:
+                for _ in range(2):
+                    subprocess.run(["dd", "if=" + node, "of=/dev/null",
+                                    "bs=1M", "status=none"], check=True)
+                wrong = subject.disk.file_system(
+                    node, 3, subject.disk.size(node) // 3)
+            except (OSError, subprocess.CalledProcessError) as error:
+                wrong = str(error)
+            finally:
+                hog.end()
+        run.ok(wrong is None, "%s: works while memory is short" % name, wrong)
+        if run.ours:
+            run.ok(subject.settle(s) - pooled(run, s) == start,
+                   "%s: as many granules mapped as before, but for DMA pools"
+                   % name, s.counters())
+
+
+def transport():
+    """The PCI device that the virtio IOMMU is."""
+    return next(d for d in machine.devices() if d.id == ("0x1af4", "0x1057"))
+
+
+def unload(run):
+    """As kernel/virtio/main.c says; what modprobe says if it fails."""
+    granule = [m for m in ("granule_dma_test", "granule_vfio", "granule")
+               if machine.loaded(m)]
+    if granule:
+        subprocess.run(["modprobe", "-r", *granule], check=True)
+    transport().unbind()
+    done = subprocess.run(["modprobe", "-r", IOMMU], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    if machine.loaded("granule-dma"):
+        subprocess.run(["modprobe", "-r", "granule-dma"])
+    return done.stdout if done.returncode else None
+
+
+def test_unload(run):
+    """The modules are unloaded and loaded again, and all works again."""
+    if not run.only_ours("unload and reload"):
+        return
+    refused = subprocess.run(["rmmod", IOMMU], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+    run.ok(refused.returncode and "in use" in refused.stdout,
+           "unloading with devices behind it is refused", refused.stdout)
+    with unharmed(run, "unload", torn=True):
+        for s in run.subjects.values():
+            s.appear()
+            s.start_load()
+        time.sleep(0.2)
+        wrong = unload(run)
+        for s in run.subjects.values():
+            s.stop_load()
+        run.ok(wrong is None, "unload, the IOMMU being unbound", wrong)
+        run.ok(not machine.loaded(IOMMU) and not machine.loaded("granule-dma"),
+               "both modules are gone")
+        run.ok(not os.path.exists(machine.COUNTERS), "and their counters")
+        users = [s.name for s in run.subjects.values() if s.device().driver]
+        run.ok(not users, "no driver is left behind it", users)
+    modprobe(IOMMU)
+    transport().bind("virtio-pci")
+    for name, s in run.subjects.items():
+        if name not in ("nvme", "usb", "e1000e", "untrusted nvme"):
+            continue
+        if not s.device().driver:
+            s.bind()
+        check_work(run, s, 1)
+
+
+def test_shutdown(run):
+    """Leaves I/O behind that tools/vm --power-off shuts down under."""
+    for s in run.subjects.values():
+        if not s.device() or not s.device().driver:
+            continue
+        s.appear()
+        s.start_load()
+        s.busy = None		# it outlives us
+    time.sleep(0.5)
+
+
+def test_late(run):
+    """Drivers were bound before the IOMMU had one."""
+    nvme, usb = run.subjects["nvme"], run.subjects["usb"]
+    other = run.subjects["untrusted nvme"]
+    modprobe(*subject.Nvme.modules)
+    wait(lambda: nvme.device().driver, 3)
+    early = nvme.device().driver is not None
+    nvme.writes = False
+    if early:
+        # 6.1 knows nothing of the IOMMU.
+        nvme.appear()
+        run.ok(subject.disk.sha256(nvme.node()) == nvme.reference,
+               "nvme works before there is a driver for the IOMMU")
+        nvme.start_load()
+    else:
+        run.ok(True, "nvme waits for the IOMMU's driver")
+    device = find_edu()
+    run.ok(untranslated.reaches_memory(device),
+           "until then, edu reaches memory")
+    other_early = other.device().driver
+    if other_early:
+        # Its driver would wait half a minute for an answer.
+        other.unbind()
+    modprobe(IOMMU)
+    run.ok(wait(lambda: nvme.device().group is not None),
+           "nvme is in an IOMMU group")
+    nvme.stop_load()
+    if early:
+        counters = nvme.counters()
+        run.ok(counters.get("direct") == 1 and
+               counters.get("mappings") == 0,
+               "nvme goes on untranslated", counters)
+        with unharmed(run, "nvme untranslated"):
+            same = subject.disk.sha256(nvme.node()) == nvme.reference
+        run.ok(nvme.counters().get("mappings") == 0, "nvme: nothing mapped",
+               nvme.counters())
+        run.ok(same, "nvme: all of the disk as before")
+        nvme.start_load()
+        time.sleep(0.1)
+        with unharmed(run, "nvme unbound", torn=True):
+            nvme.unbind()
+        nvme.stop_load()
+        run.ok(nvme.counters().get("direct") == 0, "nobody is untranslated",
+               nvme.counters())
+        nvme.bind()
+    # Now as if the modules had come first.
+    device.release()
+    modprobe("pci-stub")
+    device.override("pci-stub")
+    device.release()
+    run.ok(not untranslated.reaches_memory(device),
+           "edu does not reach memory any more")
+    modprobe(*subject.Usb.modules, *subject.Card.modules)
+    if other_early:
+        other.bind()
+    for s in (nvme, usb, run.subjects["e1000e"], other):
+        wait(lambda s=s: s.device().driver)
+        check_work(run, s, 1)
+
+
+TESTS = {
+    "blocked": test_blocked,
+    "work": test_work,
+    "rebind": test_rebind,
+    "hotplug": test_hotplug,
+    "held": test_held,
+    "alias": test_alias,
+    "pressure": test_pressure,
+    "unload": test_unload,
+    "shutdown": test_shutdown,
+    "late": test_late,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--iommu", choices=("granule", "in-tree", "none"),
+                        default="granule", help="whose driver is loaded")
+    parser.add_argument("--granule", type=int, default=4096)
+    parser.add_argument("--sums", nargs=5, required=True,
+                        metavar="SHA256", help="of the disks")
+    parser.add_argument("--devices", type=lambda v: v.split(","),
+                        help="names, separated by commas")
+    parser.add_argument("--amount", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--plugs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--prefix", default="")
+    parser.add_argument("--tests", nargs="+", choices=TESTS,
+                        default=[n for n in TESTS if n != "late"])
+    args = parser.parse_args()
+    run = Run(args)
+    if "late" not in args.tests:
+        modprobe(*{m for s in run.subjects.values() for m in s.modules})
+    if machine.loaded("usb_storage"):
+        write("/sys/module/usb_storage/parameters/delay_use", "0")
+    for name in args.tests:
+        start = time.monotonic()
+        try:
+            TESTS[name](run)
+        except (OSError, qmp.QmpError, AttributeError) as error:
+            import traceback
+            run.ok(False, "%s: %r" % (name, error), traceback.format_exc())
+        finally:
+            for s in run.subjects.values():
+                s.stop_load()
+        print("# %s: %.1f s" % (name, time.monotonic() - start), flush=True)
+    return run.tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

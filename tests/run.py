@@ -24,10 +24,17 @@ PORT = ("-device pcie-root-port,id=rpt,chassis=7,slot=7,addr=0x18 "
 
 EDU = "0000:00:10.0"
 
-LOST_TIMER = "kthread timer wakeup didn't happen"
-# Linux waits for it with interrupts off, until RCU complains.
-LOST_INVALIDATION = ("detected stalls on CPUs/tasks", "RIP: 0010:qi_submit_sync")
-TIMED_OUT = ("(--timeout): stopped", "(--silence): stopped")	# from tools/vm
+# Words in the log of a VM that QEMU let down, all of a line, and what they say.
+QEMU_TROUBLE = (
+    ("lost a timer", "kthread timer wakeup didn't happen"),
+    # Linux waits for it with interrupts off, until RCU complains.
+    ("never completed an invalidation of VT-d's",
+     "detected stalls on CPUs/tasks", "RIP: 0010:qi_submit_sync"),
+    # From tools/vm: before any program of ours, or of the test, has run.
+    ("did not boot", "the VM died during boot"),
+    ("stood still", "(--timeout): stopped"),
+    ("stood still", "(--silence): stopped"),
+)
 
 
 class Totals:
@@ -36,16 +43,23 @@ class Totals:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.notes = []
+        self.failures = []	# with what there is to say of each
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
         self.notes += other.notes
+        self.failures += other.failures
 
-    def fail(self, note):
+    def fail(self, *lines):
         self.failed += 1
-        self.notes.append(note)
+        self.explain(lines)
+
+    def explain(self, lines):
+        """What there is to say of a failure: shown again at the very end."""
+        self.notes += lines
+        self.failures += lines
 
     def __str__(self):
         return "%d passed, %d failed, %d skipped" % (
@@ -66,8 +80,8 @@ def read_tap(lines, name, status):
                 totals.skipped += 1
                 totals.notes.append("%s: skipped:%s" % (name, match[2]))
             elif match[1]:
-                totals.fail("%s: %s" % (name, line.strip()))
-                totals.notes += ["    " + t for t in trouble[-12:]]
+                totals.fail("%s: %s" % (name, line.strip()),
+                            *("    " + t for t in trouble[-12:]))
             else:
                 totals.passed += 1
             trouble = []
@@ -104,7 +118,7 @@ def run_meson(suite):
     if run.returncode:
         if not totals.failed:
             totals.fail("%s: meson's status %d" % (suite, run.returncode))
-        totals.notes.append(run.stdout)
+        totals.explain([run.stdout])
     return totals
 
 
@@ -119,16 +133,11 @@ def run_patiently(command, totals):
         run = subprocess.run(command, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True,
                              errors="replace")
-        why = None
-        if LOST_TIMER in run.stderr:
-            why = "the virtual machine lost a timer (%s)" % LOST_TIMER
-        elif all(words in run.stderr for words in LOST_INVALIDATION):
-            why = "QEMU's VT-d never completed an invalidation"
-        elif any(words in run.stderr for words in TIMED_OUT):
-            why = "the virtual machine stood still"
+        why = next((why for why, *words in QEMU_TROUBLE
+                    if all(word in run.stderr for word in words)), None)
         if attempt == 2 or not why:
             return run
-        totals.notes.append("tried again: " + why)
+        totals.notes.append("tried again: the virtual machine " + why)
         totals.notes += run.stdout.splitlines()[-5:]
         totals.notes += run.stderr.splitlines()[-300:]
 
@@ -156,10 +165,10 @@ def run_vm(options, names=(), label="", build=BUILD, qemu=PORT):
             lines.append(line)
     if name:
         totals.fail("%s: did not end" % name)
-        totals.notes += lines[-20:]
+        totals.explain(lines[-20:])
     if run.returncode:
         totals.fail("%stools/vm: status %d" % (label, run.returncode))
-        totals.notes += run.stderr.splitlines()[-40:]
+        totals.explain(run.stderr.splitlines()[-40:])
     return totals
 
 
@@ -202,7 +211,7 @@ def run_kernel_dma(kernel, *runs):
         totals.notes.append("%s: %s" % (name, one))
         totals.add(one)
         if one.failed:
-            totals.notes += run.stderr.splitlines()[-60:]
+            totals.explain(run.stderr.splitlines()[-60:])
     return totals
 
 
@@ -265,7 +274,7 @@ def run_doctor():
                          if line.startswith("# ")]
         totals.add(one)
         if one.failed:
-            totals.notes += run.stderr.splitlines()[-40:]
+            totals.explain(run.stderr.splitlines()[-40:])
     return totals
 
 
@@ -276,7 +285,7 @@ def run_readme():
     totals.add(read_tap(run.stdout.splitlines(), "first minutes",
                         run.returncode))
     if totals.failed:
-        totals.notes += run.stderr.splitlines()[-40:]
+        totals.explain(run.stderr.splitlines()[-40:])
     return totals
 
 
@@ -304,7 +313,7 @@ def run_system(kernel, *names):
                          *names], totals := Totals())
     totals.add(read_tap(run.stdout.splitlines(), "system", run.returncode))
     if totals.failed:
-        totals.notes += run.stderr.splitlines()[-40:]
+        totals.explain(run.stderr.splitlines()[-40:])
     return totals
 
 
@@ -348,7 +357,7 @@ def run_upstream():
                          TOP + "/tests/vm/upstream.sh"], totals)
     totals.add(read_tap(run.stdout.splitlines(), "upstream", run.returncode))
     if totals.failed:
-        totals.notes += run.stderr.splitlines()[-40:]
+        totals.explain(run.stderr.splitlines()[-40:])
     return totals
 
 
@@ -432,8 +441,9 @@ def main():
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(run, turns))
-    print("%d passed, %d failed, %d skipped" % (total.passed, total.failed,
-                                                total.skipped))
+    for line in total.failures:
+        print("failed: " + line.replace("\n", "\n        "))
+    print(total)
     return 1 if total.failed or not total.passed else 0
 
 

@@ -50,12 +50,8 @@ void compat_dma_free_noncontiguous(struct device *dev, size_t size,
 				   struct sg_table *sgt,
 				   enum dma_data_direction dir)
 {
-	struct dma_space *space = dma_space_of(dev);
-	struct dma_buffer *buffer = dma_buffer_find(space,
-						    sgt->sgl->dma_address);
-
-	if (buffer)
-		dma_buffer_free(space, buffer);
+	dma_free_op(dev, size, page_address(sg_page(sgt->sgl)),
+		    sgt->sgl->dma_address, 0);
 	sg_free_table(sgt);
 	kfree(sgt_handle(sgt));
 }

@@ -9,6 +9,7 @@
  */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -289,6 +290,38 @@ void dma_buffer_free(struct dma_space *space, struct dma_buffer *buffer)
 	dma_buffer_release(buffer);
 }
 
+/*
+ * dma_buffer_take - a driver frees memory: the device loses it
+ *
+ * That may be long after the driver has let go of the device, and while the
+ * device leaves its space: see granule_dma_remove(), which waits for whoever
+ * is in here. Return: the buffer, for dma_buffer_release(); NULL: there is no
+ * such memory, or no space any more.
+ */
+static struct dma_buffer *dma_buffer_take(struct device *dev, dma_addr_t addr,
+					  const void *vaddr)
+{
+	struct dma_buffer *buffer = NULL;
+	struct dma_space *space;
+	unsigned long flags;
+
+	rcu_read_lock();
+	space = dma_space_if_any(dev);
+	if (space) {
+		xa_lock_irqsave(&space->buffers, flags);
+		buffer = dma_buffer_find(space, addr);
+		if (buffer && buffer->vaddr == vaddr)
+			__xa_erase(&space->buffers, addr >> space->shift);
+		else
+			buffer = NULL;
+		xa_unlock_irqrestore(&space->buffers, flags);
+	}
+	if (buffer)
+		dma_buffer_unmap(space, buffer);
+	rcu_read_unlock();
+	return buffer;
+}
+
 /* --- memory of drivers that are gone --- */
 
 /*
@@ -345,9 +378,8 @@ void dma_buffers_outlive(struct dma_space *space, struct device *dev)
 	}
 }
 
-/* The free operation of a device that has no space any more. */
-void dma_buffers_free_late(struct device *dev, size_t size, void *vaddr,
-			   dma_addr_t addr, unsigned long attrs)
+/* Free what has outlived a space; false: @vaddr is no such memory. */
+static bool dma_late_free(void *vaddr)
 {
 	struct dma_buffer *buffer;
 	unsigned long flags;
@@ -356,9 +388,17 @@ void dma_buffers_free_late(struct device *dev, size_t size, void *vaddr,
 	buffer = __xa_erase(&dma_late_buffers, (unsigned long)vaddr);
 	xa_unlock_irqrestore(&dma_late_buffers, flags);
 	if (!buffer)
-		return;
+		return false;
 	dma_buffer_release(buffer);
 	module_put(THIS_MODULE);
+	return true;
+}
+
+/* The free operation of a device that has no space any more. */
+void dma_buffers_free_late(struct device *dev, size_t size, void *vaddr,
+			   dma_addr_t addr, unsigned long attrs)
+{
+	dma_late_free(vaddr);
 }
 
 /* --- operations --- */
@@ -410,25 +450,20 @@ void *dma_alloc_op(struct device *dev, size_t size, dma_addr_t *addr, gfp_t gfp,
 	return buffer->vaddr;
 }
 
-static struct dma_buffer *dma_buffer_of(struct device *dev, dma_addr_t addr,
-					const void *vaddr)
-{
-	struct dma_buffer *buffer = dma_buffer_find(dma_space_of(dev), addr);
-
-	if (buffer && buffer->vaddr == vaddr)
-		return buffer;
-	dev_err(dev, "granule-dma: memory at %pad is freed, but was not allocated here\n",
-		&addr);
-	return NULL;
-}
-
+/*
+ * The device may have a new space by now, where the same address is somebody
+ * else's: memory is what the driver calls it, and where the device saw it.
+ */
 void dma_free_op(struct device *dev, size_t size, void *vaddr, dma_addr_t addr,
 		 unsigned long attrs)
 {
-	struct dma_buffer *buffer = dma_buffer_of(dev, addr, vaddr);
+	struct dma_buffer *buffer = dma_buffer_take(dev, addr, vaddr);
 
 	if (buffer)
-		dma_buffer_free(dma_space_of(dev), buffer);
+		dma_buffer_release(buffer);
+	else if (!dma_late_free(vaddr))
+		dev_err(dev, "granule-dma: memory at %pad is freed, but was not allocated here\n",
+			&addr);
 }
 
 struct page *dma_alloc_pages_op(struct device *dev, size_t size,

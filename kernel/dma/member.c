@@ -10,6 +10,7 @@
 #include <linux/kernfs.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "private.h"
@@ -285,6 +286,8 @@ void granule_dma_remove(struct device *dev)
 		/* Its driver should be gone; if not, it gets nothing more. */
 		if (get_dma_ops(dev) == &m->space->ops)
 			set_dma_ops(dev, &dma_refusing_ops);
+		/* Memory may be being freed by those that it had. */
+		synchronize_rcu();
 		dma_member_leave(m);
 		dma_buffers_outlive(m->space, dev);
 		list_del(&m->item);

@@ -115,9 +115,21 @@ void dma_shares_end(struct dma_space *space, struct device *dev);
 extern const struct dma_map_ops dma_trusted_ops, dma_untrusted_ops,
 				 dma_refusing_ops;
 
+void dma_free_op(struct device *dev, size_t size, void *vaddr, dma_addr_t addr,
+		 unsigned long attrs);
+
 static inline struct dma_space *dma_space_of(struct device *dev)
 {
 	return container_of(get_dma_ops(dev), struct dma_space, ops);
+}
+
+/* The same where the device may be leaving: under rcu_read_lock(), or NULL. */
+static inline struct dma_space *dma_space_if_any(struct device *dev)
+{
+	const struct dma_map_ops *ops = READ_ONCE(dev->dma_ops);
+
+	return ops && ops->free == dma_free_op ?
+	       container_of(ops, struct dma_space, ops) : NULL;
 }
 
 /*
@@ -180,8 +192,6 @@ void dma_sync_sg_for_device_op(struct device *dev, struct scatterlist *sgl,
 
 void *dma_alloc_op(struct device *dev, size_t size, dma_addr_t *addr, gfp_t gfp,
 		   unsigned long attrs);
-void dma_free_op(struct device *dev, size_t size, void *vaddr, dma_addr_t addr,
-		 unsigned long attrs);
 struct page *dma_alloc_pages_op(struct device *dev, size_t size,
 				dma_addr_t *addr, enum dma_data_direction dir,
 				gfp_t gfp);

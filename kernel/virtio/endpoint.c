@@ -208,6 +208,9 @@ void viommu_release_device(struct device *dev)
 	list_del(&ep->item);
 	mutex_unlock(&viommu_lock);
 	granule_dma_remove(dev);
+	mutex_lock(&viommu_priv_lock);
+	dev_iommu_priv_set(dev, NULL);
+	mutex_unlock(&viommu_priv_lock);
 	viommu_tell_trust(ep);
 	if (ep->linked)
 		device_link_remove(dev, &ep->viommu->vdev->dev);

@@ -8,6 +8,8 @@
  *   (the IOMMU core's locks)
  *   viommu_lock: which IOMMUs and endpoints there are, and what is attached
  *     where. granule-dma's locks are taken within.
+ *   viommu_priv_lock: what leads from a device to its endpoint, for those who
+ *     look without viommu_lock. Also within granule-dma's locks.
  *   viommu_domain.lock: its mappings, and which IOMMUs know them. In any
  *     context. No two at once.
  *   viommu.lock: the request queue. In any context. No two at once: a domain's
@@ -272,6 +274,7 @@ void viommu_introduce_all(void);
 
 /* --- what the device says of an endpoint (property.c) --- */
 
+extern struct mutex viommu_priv_lock;
 int viommu_properties_read(struct viommu_endpoint *ep);
 void viommu_get_resv_regions(struct device *dev, struct list_head *list);
 

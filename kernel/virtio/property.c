@@ -2,7 +2,9 @@
 /*
  * What the device says of an endpoint: the addresses that are not for memory.
  */
+#include <linux/cleanup.h>
 #include <linux/list_sort.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 
 #include "private.h"
@@ -167,12 +169,19 @@ int viommu_properties_read(struct viommu_endpoint *ep)
 	return rc;
 }
 
+/*
+ * Older kernels release a device before it leaves its group, and whoever asks
+ * for the group's regions may find it there until then.
+ */
+DEFINE_MUTEX(viommu_priv_lock);
+
 void viommu_get_resv_regions(struct device *dev, struct list_head *list)
 {
-	struct viommu_endpoint *ep = dev_iommu_priv_get(dev);
 	struct iommu_resv_region *region, *copy;
+	struct viommu_endpoint *ep;
 
-	/* It may be on its way out of its group. */
+	guard(mutex)(&viommu_priv_lock);
+	ep = dev_iommu_priv_get(dev);
 	if (!ep)
 		return;
 	list_for_each_entry(region, &ep->reserved, list) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Putting mappings into an IOMMU domain: one call per physically contiguous
- * run, with the largest pages that the domain has.
+ * Putting mappings into an IOMMU domain: physically contiguous runs, with the
+ * largest pages that the domain has, and one sync for a mapping.
+ *
+ * Pages are mapped by the driver's own operation, as iommu_map() would. That
+ * would sync after every run, and let a call of the driver span page tables:
+ * see granule_map_at_once().
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -28,24 +32,46 @@ static u64 granule_at_once(u64 iova, u64 length)
 			   granule_offset(iova, GRANULE_CALL_LIMIT));
 }
 
-static int granule_map_run(struct iommu_domain *domain, u64 iova, u64 phys,
-			   u64 length, int prot, u64 step, u64 *done)
+/*
+ * Drivers differ in what they tell of a call that fails in its middle: VT-d's
+ * leaves what it has mapped, and says that it is nothing. That would stay when
+ * the memory is let go of. All that can fail is to get a page table, so no
+ * call needs more than one.
+ */
+static u64 granule_map_at_once(u64 bitmap, u64 iova, u64 phys, u64 length,
+			       u64 *page)
 {
-	u64 n;
+	u64 n, table;
+
+	n = granule_piece(granule_congruent(bitmap, iova, phys), iova,
+			  granule_at_once(iova, length), page);
+	table = *page * GRANULE_TABLE_ENTRIES;
+	return min(n, table - granule_offset(iova, table));
+}
+
+/* *@done: bytes mapped, also when this fails. */
+static int granule_map_run(struct iommu_domain *domain, u64 bitmap, u64 iova,
+			   u64 phys, u64 length, int prot, u64 *done)
+{
+	u64 n, page;
+	size_t mapped;
 	int rc;
 
-	if (granule_should_fail())
-		return -ENOMEM;
 	while (length) {
-		/* Only the smallest pages, or all that fit. */
-		n = granule_at_once(iova, step ? min(step, length) : length);
-		rc = iommu_map(domain, iova, phys, n, prot, GFP_KERNEL_ACCOUNT);
+		if (granule_should_fail())
+			return -ENOMEM;
+		n = granule_map_at_once(bitmap, iova, phys, length, &page);
+		mapped = 0;
+		rc = granule_map_pages(domain, iova, phys, page, n / page, prot,
+				       &mapped);
+		*done += mapped;
 		if (rc)
 			return rc;
-		iova += n;
-		phys += n;
-		length -= n;
-		*done += n;
+		if (WARN_ON(!mapped))
+			return -EIO;
+		iova += mapped;
+		phys += mapped;
+		length -= mapped;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -65,9 +91,10 @@ static void granule_unmap_pieces(struct iommu_domain *domain, u64 iova,
 				 u64 length)
 {
 	while (length) {
-		u64 n = granule_at_once(iova,
-					granule_piece(domain->pgsize_bitmap,
-						      iova, length));
+		u64 page, n = granule_at_once(iova,
+					      granule_piece(domain->pgsize_bitmap,
+							    iova, length,
+							    &page));
 		size_t done = iommu_unmap(domain, iova, n);
 
 		/* virtio-iommu forgets what was mapped at once, and says so. */
@@ -81,7 +108,7 @@ static void granule_unmap_pieces(struct iommu_domain *domain, u64 iova,
 
 /*
  * granule_domain_map - map a whole area whose memory is pinned
- * @step: map in pieces of this size; 0: as large as fits
+ * @step: map pages of this size; 0: as large as fits
  *
  * Return: 0; or an error with nothing of the area mapped: -EINTR, or what the
  * IOMMU driver says.
@@ -92,6 +119,7 @@ int granule_domain_map(struct iommu_domain *domain,
 {
 	u64 iova = area->node.iova.start, left = granule_area_length(area);
 	u64 skip = area->offset & ~PAGE_MASK, done = 0;
+	u64 bitmap = step ?: domain->pgsize_bitmap;
 	struct extent_iter it;
 	struct extent run;
 	int rc = 0;
@@ -101,14 +129,17 @@ int granule_domain_map(struct iommu_domain *domain,
 	while (left && extent_iter_next(&it, &run)) {
 		u64 n = min(run.frames * PAGE_SIZE - skip, left);
 
-		rc = granule_map_run(domain, iova + done,
+		rc = granule_map_run(domain, bitmap, iova + done,
 				     run.pfn * PAGE_SIZE + skip, n, area->prot,
-				     step, &done);
+				     &done);
 		if (rc)
 			goto err_unmap;
 		skip = 0;
 		left -= n;
 	}
+	rc = granule_map_sync(domain, iova, done);
+	if (rc)
+		goto err_unmap;
 	return 0;
 
 err_unmap:

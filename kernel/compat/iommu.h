@@ -21,23 +21,65 @@ static inline int compat_iommu_map(struct iommu_domain *domain,
 #endif
 
 /**
+ * granule_map_pages - have a domain's driver map pages of one size
+ * @domain: a paging domain; the arguments are aligned to @page
+ * @page: one of its page sizes
+ * @mapped: 0; is set to bytes mapped, also when this fails
+ * Return: 0, though it may be fewer than asked for, or the driver's error.
+ * Nothing is there for devices to use before granule_map_sync().
+ */
+static inline int granule_map_pages(struct iommu_domain *domain, u64 iova,
+				    phys_addr_t phys, size_t page, size_t count,
+				    int prot, size_t *mapped)
+{
+	/* Some drivers of older kernels ignore whom to charge. */
+	return domain->ops->map_pages(domain, iova, phys, page, count, prot,
+				      GFP_KERNEL_ACCOUNT, mapped);
+}
+
+/* What was mapped one after the other; on failure the caller unmaps it. */
+static inline int granule_map_sync(struct iommu_domain *domain, u64 iova,
+				   size_t length)
+{
+	int rc = 0;
+
+	if (!domain->ops->iotlb_sync_map)
+		return 0;
+#ifdef HAVE_IOTLB_SYNC_MAP_INT
+	rc = domain->ops->iotlb_sync_map(domain, iova, length);
+#else
+	domain->ops->iotlb_sync_map(domain, iova, length);
+#endif
+	return rc;
+}
+
+/**
  * granule_domain_alloc - an empty page table for a device's IOMMU
  * @dev: any device behind the IOMMU
  * Return: the domain, or ERR_PTR: -ENODEV no IOMMU, -EOPNOTSUPP the driver has
- * no such domains, -ENOMEM (older kernels say only that it failed).
+ * no such domains, or cannot map several pages at once, -ENOMEM (older kernels say only that it failed).
  */
 static inline struct iommu_domain *granule_domain_alloc(struct device *dev)
 {
-#ifdef HAVE_IOMMU_PAGING_DOMAIN_ALLOC
-	return iommu_paging_domain_alloc(dev);
-#else
 	struct iommu_domain *domain;
 
+#ifdef HAVE_IOMMU_PAGING_DOMAIN_ALLOC
+	domain = iommu_paging_domain_alloc(dev);
+	if (IS_ERR(domain))
+		return domain;
+#else
 	if (!device_iommu_mapped(dev))
 		return ERR_PTR(-ENODEV);
 	domain = iommu_domain_alloc(dev->bus);
-	return domain ?: ERR_PTR(-ENOMEM);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
 #endif
+	/* Old drivers of small machines map a page a call. */
+	if (!domain->ops->map_pages) {
+		iommu_domain_free(domain);
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+	return domain;
 }
 
 #ifndef HAVE_IOMMU_GROUP_HAS_ISOLATED_MSI

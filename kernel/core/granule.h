@@ -53,13 +53,15 @@ static inline int granule_up(u64 x, u64 g, u64 *out)
  * @pgsize_bitmap: the sizes there are; the range is aligned to the smallest
  * @iova: start of the range
  * @length: bytes of it, not 0
+ * @page: is set to that size
  *
  * The largest page that is aligned and fits is taken, as often as it fits, up
  * to where a larger one would be aligned and fit.
  *
  * Return: bytes, at least one page.
  */
-static inline u64 granule_piece(u64 pgsize_bitmap, u64 iova, u64 length)
+static inline u64 granule_piece(u64 pgsize_bitmap, u64 iova, u64 length,
+				u64 *page)
 {
 	u64 size = granule_of_bitmap(pgsize_bitmap), rest, next, gap;
 
@@ -71,11 +73,21 @@ static inline u64 granule_piece(u64 pgsize_bitmap, u64 iova, u64 length)
 		gap = granule_offset(0 - iova, next);
 		if (gap && next > length - gap)
 			continue;
+		*page = size;
 		if (gap)
 			return gap;
 		size = next;
 	}
+	*page = size;
 	return granule_down(length, size);
+}
+
+/* Of these page sizes, those that can lead from @iova to @phys. */
+static inline u64 granule_congruent(u64 pgsize_bitmap, u64 iova, u64 phys)
+{
+	u64 differ = granule_of_bitmap(iova ^ phys);
+
+	return differ ? pgsize_bitmap & (differ | (differ - 1)) : pgsize_bitmap;
 }
 
 #endif

@@ -76,7 +76,7 @@ TEST(piece)
 	static const u64 bitmaps[] = {
 		0x1, 0x3, 0x9, 0x11, 0x7, 0xff, 0x15, 0x80, 0x88,
 	};
-	u64 start, length, at, n, size, page;
+	u64 start, length, at, n, size, page, used;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(bitmaps) / sizeof(bitmaps[0]); i++) {
@@ -85,7 +85,10 @@ TEST(piece)
 		for (start = 0; start < 260; start += unit)
 		for (length = unit; length < 400; length += unit)
 		for (at = start; at < start + length; at += n) {
-			n = granule_piece(bitmaps[i], at, start + length - at);
+			n = granule_piece(bitmaps[i], at, start + length - at,
+					  &used);
+			ASSERT_TRUE(used & bitmaps[i]);
+			ASSERT_TRUE(granule_aligned(at | n, used));
 			ASSERT_LT(0, n);
 			ASSERT_LE(n, start + length - at);
 			ASSERT_EQ(0, n % unit);
@@ -107,11 +110,26 @@ TEST(piece)
 		}
 	}
 	/* At the end of the space, and with the sizes of VT-d. */
-	ASSERT_EQ(0x1000, granule_piece(0x40201000, 0 - 0x1000ULL, 0x1000));
-	ASSERT_EQ(0x1ff000, granule_piece(0x40201000, 0x1000, 0x400000));
-	ASSERT_EQ(0x3fe00000, granule_piece(0x40201000, 0x200000, 0x80000000));
-	ASSERT_EQ(0x40000000, granule_piece(0x40201000, 0, 0x7fffffff000 &
-					    0x40001000));
+	ASSERT_EQ(0x1000, granule_piece(0x40201000, 0 - 0x1000ULL, 0x1000,
+					&page));
+	ASSERT_EQ(0x1ff000, granule_piece(0x40201000, 0x1000, 0x400000, &page));
+	ASSERT_EQ(0x1000, page);
+	ASSERT_EQ(0x3fe00000, granule_piece(0x40201000, 0x200000, 0x80000000,
+					    &page));
+	ASSERT_EQ(0x200000, page);
+	ASSERT_EQ(0x40000000, granule_piece(0x40201000, 0, 0x40000000, &page));
+	ASSERT_EQ(0x40000000, page);
+}
+
+/* A page leads from an address to one with the same low bits. */
+TEST(congruent)
+{
+	ASSERT_EQ(0x40201000, granule_congruent(0x40201000, 0x5000, 0x5000));
+	ASSERT_EQ(0x40201000, granule_congruent(0x40201000, 0, 1ULL << 63));
+	ASSERT_EQ(0x201000, granule_congruent(0x40201000, 0, 0x200000));
+	ASSERT_EQ(0x1000, granule_congruent(0x40201000, 0x1000, 0x200000));
+	ASSERT_EQ(0x4000, granule_congruent(0xc000, 0x4000, 0x8000));
+	ASSERT_EQ(0xc000, granule_congruent(0xc000, 0x4000, 0xc000));
 }
 
 TEST_HARNESS_MAIN

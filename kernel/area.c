@@ -261,6 +261,7 @@ static int granule_place(struct granule_ioas *ioas,
 		iova += p->lengths[n++];
 		ioas->held_pages += granule_area_pages(area);
 		WARN_ON(iova_tree_insert(&ioas->tree, &area->node.iova));
+		cond_resched();
 	}
 	ioas->nr_areas += n;
 	ioas->mapped_bytes += p->length;
@@ -421,8 +422,10 @@ static int granule_map_areas(struct granule_call *call, size_t arg_size,
 	if (rc)
 		goto err_unfill;
 	mutex_lock(&ioas->lock);
-	for (area = p->areas; area; area = area->next)
+	for (area = p->areas; area; area = area->next) {
 		area->node.kind = GRANULE_NODE_LIVE;
+		cond_resched();
+	}
 	mutex_unlock(&ioas->lock);
 	goto out;
 
@@ -542,6 +545,7 @@ static int granule_collect(struct granule_ioas *ioas, struct iova_range range,
 			return rc;
 		at = last + 1;
 		area = granule_area_next(area, range.last);
+		cond_resched();
 		if (fatal_signal_pending(current))
 			return granule_fail(why, -EINTR, ERRNO);
 	}
@@ -651,8 +655,10 @@ static void granule_give_back(struct granule_ioas *ioas,
 			      struct granule_area *list)
 {
 	mutex_lock(&ioas->lock);
-	for (; list; list = list->next)
+	for (; list; list = list->next) {
 		list->node.kind = GRANULE_NODE_LIVE;
+		cond_resched();
+	}
 	mutex_unlock(&ioas->lock);
 }
 

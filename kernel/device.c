@@ -259,9 +259,3 @@ u32 granule_device_id(const struct granule_device *gdev)
 	return gdev->obj.id;
 }
 EXPORT_SYMBOL_GPL(granule_device_id);
-
-struct granule_ctx *granule_device_ctx(const struct granule_device *gdev)
-{
-	return gdev->ctx;
-}
-EXPORT_SYMBOL_GPL(granule_device_ctx);

@@ -65,9 +65,6 @@ void granule_device_detach(struct granule_device *gdev);
 /* The device's ID in its context. */
 u32 granule_device_id(const struct granule_device *gdev);
 
-/* The context that a bound device belongs to; no reference is taken. */
-struct granule_ctx *granule_device_ctx(const struct granule_device *gdev);
-
 /* Is some device of this group bound to @ctx? */
 bool granule_ctx_has_group(struct granule_ctx *ctx, struct iommu_group *group);
 

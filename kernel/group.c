@@ -62,6 +62,7 @@ static int granule_group_measure(struct granule_group *group,
 		return granule_fail(why, PTR_ERR(domain), ERRNO);
 	group->pgsizes = granule_pgsizes(dev, domain->pgsize_bitmap,
 					 domain->geometry.aperture_end);
+	group->format = granule_table_format(dev);
 	group->aperture.start = domain->geometry.aperture_start;
 	group->aperture.last =
 		granule_aperture_last(dev, domain->geometry.aperture_end);
@@ -320,6 +321,23 @@ static void granule_domain_detach(struct granule_group *group,
 	up_write(&hwpt->ioas->domains_rwsem);
 }
 
+/*
+ * A page table is as deep as its IOMMU wants it, and made the way that it reads
+ * tables. VT-d's driver would make it shallower for the second one, under the
+ * eyes of the first.
+ */
+static int granule_group_check(const struct granule_group *group,
+			       const struct granule_hwpt *hwpt,
+			       struct iommu_last_error *why)
+{
+	if (group->aperture.start == hwpt->aperture.start &&
+	    group->aperture.last == hwpt->aperture.last &&
+	    group->format == hwpt->format)
+		return 0;
+	return granule_fail(why, -EINVAL, INCOMPATIBLE,
+			    .out_object_id = hwpt->obj.id);
+}
+
 static int granule_group_enter(struct granule_group *group,
 			       struct granule_hwpt *hwpt, phys_addr_t sw_msi,
 			       struct iommu_last_error *why)
@@ -327,13 +345,6 @@ static int granule_group_enter(struct granule_group *group,
 	int rc = granule_should_fail() ? -ENOMEM :
 					 granule_hwpt_setup_msi(hwpt, sw_msi);
 
-	/*
-	 * A page table is as deep as its IOMMU wants it. VT-d's driver would
-	 * make it shallower for the second one, under the eyes of the first.
-	 */
-	if (!rc && (group->aperture.start != hwpt->aperture.start ||
-		    group->aperture.last != hwpt->aperture.last))
-		rc = -EINVAL;
 	if (!rc)
 		rc = granule_domain_attach(group, hwpt);
 	/* How drivers of different kernels say that it does not fit. */
@@ -357,7 +368,9 @@ int granule_group_attach(struct granule_group *group, struct granule_hwpt *hwpt,
 	int rc;
 
 	lockdep_assert_held(&group->lock);
-	rc = granule_group_reserve(group, hwpt->ioas, &sw_msi, why);
+	rc = granule_group_check(group, hwpt, why);
+	if (!rc)
+		rc = granule_group_reserve(group, hwpt->ioas, &sw_msi, why);
 	if (rc)
 		return rc;
 	group->sw_msi = sw_msi;
@@ -395,7 +408,9 @@ int granule_group_replace(struct granule_group *group,
 	int rc;
 
 	lockdep_assert_held(&group->lock);
-	rc = granule_hwpt_link(hwpt, why);
+	rc = granule_group_check(group, hwpt, why);
+	if (!rc)
+		rc = granule_hwpt_link(hwpt, why);
 	if (rc)
 		return rc;
 	if (!same_ioas) {

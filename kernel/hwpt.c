@@ -278,9 +278,10 @@ struct granule_hwpt *granule_hwpt_new(struct granule_ioas *ioas,
 	refcount_inc(&ioas->obj.users);
 	hwpt->domain = domain;
 	hwpt->aperture = gdev->group->aperture;
+	hwpt->format = gdev->group->format;
 	mutex_init(&hwpt->msi_lock);
 	iommu_set_fault_handler(domain, granule_event_fault, hwpt);
-	/* Always: a device must not be able to leave caches stale. */
+	/* For the device at hand: it must not be able to leave caches stale. */
 	if (granule_device_enforces_snoop(gdev->dev) &&
 	    domain->ops->enforce_cache_coherency)
 		domain->ops->enforce_cache_coherency(domain);

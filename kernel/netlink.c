@@ -52,11 +52,23 @@ int granule_put_creator(struct sk_buff *skb, struct granule_ctx *ctx)
 					    ctx->file->f_cred->uid));
 }
 
+/* --- dumps --- */
+
+/* Where a dump is, in netlink_callback.args. */
+struct granule_dump {
+	u64 next_context;
+	u64 only;		/* 0: all */
+	unsigned long next_object;
+	kuid_t uid;
+	bool privileged;
+};
+
 /*
  * Who mapped last: where a file was handed to somebody, that is who has it.
  * Under errors_lock the owner stays; the limits are those of this moment.
  */
-static int granule_put_user(struct sk_buff *skb, struct granule_ctx *ctx)
+static int granule_put_user(struct sk_buff *skb, struct granule_ctx *ctx,
+			    const struct granule_dump *dump)
 {
 	enum granule_account account = GRANULE_ACCOUNT_NONE;
 	unsigned long used = 0, limit = RLIM_INFINITY;
@@ -66,7 +78,9 @@ static int granule_put_user(struct sk_buff *skb, struct granule_ctx *ctx)
 
 	spin_lock(&ctx->errors_lock);
 	owner = ctx->owner;
-	if (owner && pid_alive(owner->task)) {
+	/* It may be another user than the one whose file it was. */
+	if (owner && pid_alive(owner->task) &&
+	    (dump->privileged || uid_eq(owner->user->uid, dump->uid))) {
 		pid = task_tgid_nr(owner->task);
 		get_task_comm(comm, owner->task);
 		limit = task_rlimit(owner->task, RLIMIT_MEMLOCK);
@@ -87,17 +101,6 @@ static int granule_put_user(struct sk_buff *skb, struct granule_ctx *ctx)
 		granule_put_u64(skb, GRANULE_ATTR_LOCK_LIMIT,
 				limit == RLIM_INFINITY ? U64_MAX : limit));
 }
-
-/* --- dumps --- */
-
-/* Where a dump is, in netlink_callback.args. */
-struct granule_dump {
-	u64 next_context;
-	u64 only;		/* 0: all */
-	unsigned long next_object;
-	kuid_t uid;
-	bool privileged;
-};
 
 static struct granule_dump *granule_dump_of(struct netlink_callback *cb)
 {
@@ -139,11 +142,12 @@ static void *granule_dump_begin(struct sk_buff *skb,
 			   &granule_family, NLM_F_MULTI, cmd);
 }
 
-static int granule_put_context(struct sk_buff *skb, struct granule_ctx *ctx)
+static int granule_put_context(struct sk_buff *skb, struct granule_ctx *ctx,
+			       const struct granule_dump *dump)
 {
 	return granule_put_u64(skb, GRANULE_ATTR_CONTEXT, ctx->id) ?:
 	       granule_put_creator(skb, ctx) ?:
-	       granule_put_user(skb, ctx) ?:
+	       granule_put_user(skb, ctx, dump) ?:
 	       nla_put_u32(skb, GRANULE_ATTR_IOASES,
 			   atomic_read(&ctx->nr[GRANULE_OBJECT_IOAS])) ?:
 	       nla_put_u32(skb, GRANULE_ATTR_DEVICES,
@@ -166,7 +170,7 @@ static int granule_context_dump(struct sk_buff *skb,
 		if (!granule_dump_shows(dump, ctx))
 			continue;
 		head = granule_dump_begin(skb, cb, GRANULE_CMD_CONTEXT_GET);
-		if (!head || granule_put_context(skb, ctx)) {
+		if (!head || granule_put_context(skb, ctx, dump)) {
 			if (head)
 				genlmsg_cancel(skb, head);
 			break;
@@ -230,6 +234,9 @@ static const struct granule_dump_objects {
 	granule_put_device_object,
 };
 
+/* Objects looked at in one go. */
+#define GRANULE_DUMP_AT_ONCE 1024
+
 /*
  * The objects are written with the table's lock held: a user counted on one
  * of them would make DESTROY fail, and unbinding wait.
@@ -241,13 +248,21 @@ static bool granule_dump_context_objects(struct sk_buff *skb,
 {
 	struct granule_dump *dump = granule_dump_of(cb);
 	struct granule_object *obj;
+	unsigned int seen = 0;
 	unsigned long id;
 	bool all = true;
 	void *head;
 
 	xa_lock(&ctx->objects);
 	xa_for_each_start(&ctx->objects, id, obj, dump->next_object) {
-		if (obj->type != what->type)
+		/* Others wait for the lock, and there may be millions. */
+		if (!(++seen % GRANULE_DUMP_AT_ONCE)) {
+			xa_unlock(&ctx->objects);
+			cond_resched();
+			xa_lock(&ctx->objects);
+			obj = xa_load(&ctx->objects, id);
+		}
+		if (!obj || obj->type != what->type)
 			continue;
 		head = granule_dump_begin(skb, cb, what->cmd);
 		if (!head ||

@@ -56,7 +56,11 @@ static int granule_extents_reserve(struct granule_pages *pages, u32 n)
 		return 0;
 	if (list->cap > U32_MAX / 2 - n)
 		return -ENOMEM;
-	return granule_extents_resize(pages, max(list->nr + n, list->cap * 2));
+	/* kvmalloc() gives no more than INT_MAX bytes. */
+	return granule_extents_resize(pages,
+				      max(list->nr + n,
+					  min_t(u32, list->cap * 2,
+						INT_MAX / sizeof(*list->v))));
 }
 
 /* Give back what the worst case did not need; keeping it is no error. */
@@ -160,6 +164,15 @@ static long granule_pin_batch(struct granule_pages *pages, bool local,
 	return granule_pin_some(pages, local, uva, n, FOLL_LONGTERM, batch);
 }
 
+/* Is it the caller's memory, or the machine's? */
+static int granule_pin_failed(int rc, unsigned long uva,
+			      struct iommu_last_error *why)
+{
+	if (rc == -ENOMEM || rc == -EINTR || rc == -EAGAIN)
+		return granule_fail(why, rc, ERRNO, .out_addr = uva);
+	return granule_fail(why, rc, BAD_MEMORY, .out_addr = uva);
+}
+
 static int granule_pin_all(struct granule_pages *pages,
 			   struct iommu_last_error *why)
 {
@@ -196,9 +209,9 @@ static int granule_pin_all(struct granule_pages *pages,
 		n = granule_pin_batch(pages, local,
 				      pages->uva + done * PAGE_SIZE, n, batch);
 		if (n <= 0) {
-			rc = granule_fail(why, n ? n : -EFAULT, BAD_MEMORY,
-					  .out_addr = pages->uva +
-						      done * PAGE_SIZE);
+			rc = granule_pin_failed(n ?: -EFAULT,
+						pages->uva + done * PAGE_SIZE,
+						why);
 			break;
 		}
 		granule_extents_record(pages, batch, n);

@@ -382,6 +382,7 @@ struct granule_hwpt {
 	struct granule_ioas *ioas;	/* holds a user of it */
 	struct iommu_domain *domain;
 	struct iova_range aperture;
+	u64 format;			/* see granule_table_format() */
 	u64 granule;			/* once linked */
 	bool linked;			/* in ioas->hwpts; its domains_rwsem */
 	struct list_head item;		/* ioas->hwpts */
@@ -434,6 +435,7 @@ struct granule_group {
 	struct granule_ctx *ctx;
 	unsigned int bound;		/* granule_groups_lock */
 	u64 pgsizes;
+	u64 format;			/* see granule_table_format() */
 	struct iova_range aperture;
 
 	struct mutex lock;

@@ -99,7 +99,7 @@ struct iommu_event {
 	long group;
 	__u64 addr;		/* IOVA of a fault; of a refusal: the reason's */
 	__u32 error;		/* positive errno */
-	__u32 reason;		/* enum iommu_error_reason */
+	__u32 reason;		/* enum iommu_reason */
 	__u64 limit;
 	__u64 usage;
 	__u32 suppressed;	/* such events left out before this one */

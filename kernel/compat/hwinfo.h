@@ -12,6 +12,7 @@
 #ifndef COMPAT_HWINFO_H
 #define COMPAT_HWINFO_H
 
+#include <linux/bits.h>
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/kstrtox.h>
@@ -136,6 +137,24 @@ static inline void *granule_hw_info(struct device *dev, u32 *length, u32 *type)
 #endif
 }
 
+/**
+ * granule_table_format - what of page tables differs between IOMMUs of a kind
+ *
+ * VT-d's driver takes a table that it made for one unit to another one that
+ * does not see the CPU's caches when it walks tables, or has fewer large pages.
+ * Return: equal where a page table may serve both devices.
+ */
+static inline u64 granule_table_format(struct device *dev)
+{
+	u64 cap, ecap;
+
+	if (granule_vtd_registers(dev, &cap, &ecap))
+		return 0;
+	/* C is bit 0, SMPWC bit 48; SLLPS are bits 34-37, FL1GP is bit 56. */
+	return (ecap & (BIT_ULL(0) | BIT_ULL(48))) |
+	       (cap & (GENMASK_ULL(37, 34) | BIT_ULL(56)));
+}
+
 /* Does the IOMMU make a device's DMA snoop caches whatever it asks for? */
 static inline bool granule_device_enforces_snoop(struct device *dev)
 {
@@ -204,6 +223,14 @@ static inline u64 granule_aperture_last(struct device *dev, u64 last)
 	 */
 	width = (cap >> 16 & 0x3f) + 1;
 	sagaw = cap >> 8 & 0xe;
+	/*
+	 * Where it could have first-stage tables as well (SMTS, SLTS, FLTS are
+	 * bits 43, 46, 47), the driver may make no table that could not be one:
+	 * 48 bits, or 57 with FL5LP, bit 60.
+	 */
+	if (!(~ecap & (BIT_ULL(43) | BIT_ULL(46) | BIT_ULL(47))) &&
+	    sagaw & (cap & BIT_ULL(60) ? 0xc : 0x4))
+		sagaw &= cap & BIT_ULL(60) ? 0xc : 0x4;
 	if (sagaw)
 		width = min(width, 30 + 9 * (u64)__fls(sagaw));
 	if (granule_vtd_first_stage(last))

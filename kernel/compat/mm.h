@@ -7,14 +7,6 @@
 #include <linux/sched/mm.h>
 
 #ifndef HAVE_PIN_WITHOUT_VMAS
-static inline long compat_pin_user_pages(unsigned long start,
-					 unsigned long nr_pages,
-					 unsigned int gup_flags,
-					 struct page **pages)
-{
-	return pin_user_pages(start, nr_pages, gup_flags, pages, NULL);
-}
-
 static inline long compat_pin_user_pages_remote(struct mm_struct *mm,
 						unsigned long start,
 						unsigned long nr_pages,
@@ -28,7 +20,6 @@ static inline long compat_pin_user_pages_remote(struct mm_struct *mm,
 				     gup_flags & FOLL_LONGTERM ? NULL : locked);
 }
 
-#define pin_user_pages compat_pin_user_pages
 #define pin_user_pages_remote compat_pin_user_pages_remote
 #endif
 

@@ -44,7 +44,7 @@ static struct vfio_device *side_file_vdev(struct file *file)
 {
 	struct side_file *sf = file->private_data;
 
-	/* Pairs with smp_store_release() in side_bind() */
+	/* Pairs with smp_store_release() in side_bind_file() */
 	if (!smp_load_acquire(&sf->bound))
 		return NULL;
 	return side_vdev(sf->side);

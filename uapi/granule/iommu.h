@@ -131,7 +131,7 @@ enum iommu_resv_reason {
 };
 
 /**
- * struct iommu_resv_region - a reserved region
+ * struct iommu_resv_region_info - a reserved region
  * @start: first IOVA
  * @last: last IOVA, inclusive
  * @reason: of enum iommu_resv_reason

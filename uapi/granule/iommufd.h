@@ -170,8 +170,8 @@ enum iommufd_ioas_map_flags {
  * Map memory of the caller. With a device attached the memory is pinned, and
  * counted against RLIMIT_MEMLOCK unless the caller has CAP_IPC_LOCK.
  *
- * EINVAL: misaligned, zero length, outside the allowed ranges, no permission
- * asked for. EEXIST: overlaps a mapping. EFAULT: no such memory, or not
+ * EINVAL: misaligned, zero length, in a reserved region, no permission asked
+ * for. EEXIST: overlaps a mapping. EFAULT: no such memory, or not
  * writable but mapped so. ENOMEM: memory, or over RLIMIT_MEMLOCK. ENOSPC: no
  * free range of this size. EOVERFLOW: past the end of either address space.
  */

@@ -106,7 +106,7 @@ enum granule_genl_event {
  * @GRANULE_ATTR_GROUP: u32; IOMMU group
  * @GRANULE_ATTR_EVENT: u32; of enum granule_genl_event
  * @GRANULE_ATTR_ERRNO: u32
- * @GRANULE_ATTR_REASON: u32; of enum iommu_error_reason
+ * @GRANULE_ATTR_REASON: u32; of enum iommu_reason
  * @GRANULE_ATTR_ADDR: u64
  * @GRANULE_ATTR_LIMIT: u64
  * @GRANULE_ATTR_USAGE: u64

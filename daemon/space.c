@@ -296,18 +296,49 @@ static int map_region(const struct region *r, int iommufd, uint32_t ioas,
 	return 0;
 }
 
+static int map_regions(const struct space *s, int iommufd, uint32_t ioas,
+		       struct why *w)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < s->nr_regions && !rc; i++)
+		rc = map_region(&s->regions[i], iommufd, ioas, w);
+	return rc;
+}
+
 int space_map(const struct space *s, int iommufd, uint32_t *ret_ioas,
 	      struct why *w)
 {
-	size_t i;
+	int rc = iommu_ioas_alloc(iommufd, ret_ioas);
+
+	return rc ? why(w, rc, "no IOAS can be created") :
+		    map_regions(s, iommufd, *ret_ioas, w);
+}
+
+/* Not known where /dev/iommu is not Granule's: then a failure tells. */
+static bool is_pinned(const struct space *s, bool failed)
+{
+	struct iommu_ioas_info *info;
+	bool pinned;
+
+	if (iommu_ioas_get_info(s->iommufd, s->ioas_id, &info))
+		return !failed;
+	pinned = info->pinned_bytes;
+	free(info);
+	return pinned;
+}
+
+int space_revive(const struct space *s, bool failed, struct why *w)
+{
 	int rc;
 
-	rc = iommu_ioas_alloc(iommufd, ret_ioas);
-	if (rc)
-		return why(w, rc, "no IOAS can be created");
-	for (i = 0; i < s->nr_regions && !rc; i++)
-		rc = map_region(&s->regions[i], iommufd, *ret_ioas, w);
-	return rc;
+	if (!s->nr_regions || is_pinned(s, failed))
+		return 0;
+	rc = iommu_ioas_unmap(s->iommufd, s->ioas_id, 0, UINT64_MAX, NULL);
+	return rc ? why(w, rc, "IOAS %s cannot be mapped anew: %s", s->name,
+			strerror(-rc)) :
+		    map_regions(s, s->iommufd, s->ioas_id, w);
 }
 
 void space_made(struct manager *m, struct space *s, int fd, uint32_t ioas_id)

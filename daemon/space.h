@@ -73,4 +73,12 @@ struct why;
 int space_map(const struct space *space, int iommufd, uint32_t *ret_ioas,
 	      struct why *why);
 
+/*
+ * In a child: the regions were mapped from the memory of a child that has
+ * ended, so once no device keeps them pinned they can never be pinned again.
+ * Map them anew from here where that is so. @failed: attaching has failed as it
+ * does then.
+ */
+int space_revive(const struct space *space, bool failed, struct why *why);
+
 #endif

@@ -255,6 +255,30 @@ static int pick_ioas(const struct acquire *a, size_t i, int iommufd,
 	return rc ? why(w, rc, "no IOAS can be created: %s", strerror(-rc)) : 0;
 }
 
+/*
+ * The last device of a named IOAS may leave until the very moment of attaching,
+ * so look twice.
+ */
+static int attach(const struct acquire *a, const struct taken *t, int iommufd,
+		  const char *device, struct why *w)
+{
+	bool kept = a->space && a->space->iommufd >= 0, failed = false;
+	__u32 pt;
+	int rc;
+
+	for (;;) {
+		rc = kept ? space_revive(a->space, failed, w) : 0;
+		if (rc)
+			return rc;
+		pt = t->ioas;
+		rc = iommu_vfio_attach(t->fd, &pt);
+		if (rc != -EFAULT || !kept || failed)
+			break;
+		failed = true;
+	}
+	return rc ? kernel_why(w, iommufd, rc, device, "attached") : 0;
+}
+
 static struct json_object *describe(const struct acquire *a, size_t i,
 				    const struct taken *t, int iommufd,
 				    size_t index)
@@ -312,14 +336,8 @@ void acquire_run(void *arg, struct job_result *r)
 			continue;
 		}
 		rc = pick_ioas(a, i, iommufd, taken, named, &r->why);
-		if (!rc) {
-			__u32 pt = taken[i].ioas;
-
-			rc = iommu_vfio_attach(taken[i].fd, &pt);
-			if (rc)
-				rc = kernel_why(&r->why, iommufd, rc,
-						dev->name, "attached");
-		}
+		if (!rc)
+			rc = attach(a, &taken[i], iommufd, dev->name, &r->why);
 		js_append(array, describe(a, i, &taken[i], iommufd,
 					  r->nr_fds - 1));
 	}

@@ -37,7 +37,7 @@ CAP_NET_ADMIN, CAP_SYS_RESOURCE = 1 << 12, 1 << 24
 KEPT = CAP_NET_ADMIN | CAP_SYS_RESOURCE
 
 IOAS_ALLOC, IOAS_MAP = 0x3B81, 0x3B85
-VFIO_ATTACH = 0x3B77
+VFIO_ATTACH, VFIO_DETACH = 0x3B77, 0x3B78
 FIXED, WRITE, READ = 1, 2, 4
 PR_SET_NAME = 15
 IOVA, SIZE = 0x1000000, 65536
@@ -493,6 +493,43 @@ def test_pool(tap, daemon):
     user.kill()
 
 
+def detach_pool(user, path):
+    """Leave the IOAS by oneself, and keep the device for a while."""
+    client = Client(path)
+    reply = client.call("Acquire", devices=[EDU])
+    fds = client.take_fds()
+    fcntl.ioctl(fds[reply["devices"][0]["fd"]], VFIO_DETACH,
+                struct.pack("<II", 8, 0))
+    user.say("detached")
+    user.wait()
+
+
+def test_pool_handed_on(tap, daemon):
+    """The daemon holds the IOAS all the time, and its last device leaves."""
+    for function, said in (use_pool, "dma"), (detach_pool, "detached"):
+        wait_until(lambda: not daemon.call("ListLeases")["leases"], SOON)
+        user = User(NOBODY, function, daemon.socket)
+        got = [user.hear()]
+        after = Client(daemon.socket)
+        after.send("Acquire", {"devices": [EDU], "wait": 20000})
+        time.sleep(0.5)
+        got.append(stats()["pinned_bytes"] > 0)
+        user.kill()
+        try:
+            reply = after.reply()
+            fds = after.take_fds()
+            memory = mmap.mmap(fds[reply["regions"][0]["fd"]], SIZE)
+            got.append(dma_works(fds[reply["devices"][0]["fd"]], memory))
+            for fd in fds:
+                os.close(fd)
+        except (Error, OSError) as error:
+            got.append(error)
+        after.close()
+        tap.ok(got == [said, function is use_pool, True], "who waits for a "
+               "device of a named IOAS does DMA there when the last one has "
+               "gone (%s)" % said, got)
+
+
 def main():
     program = sys.argv[1] if len(sys.argv) > 1 else "iommud"
     tap = Tap()
@@ -506,7 +543,8 @@ def main():
         for test in (test_privileges, test_hand_off, test_orphan,
                      test_greedy, test_restart,
                      test_not_received, test_opened, test_taken_back,
-                     test_unwatched, test_cycles, test_pool):
+                     test_unwatched, test_cycles, test_pool,
+                     test_pool_handed_on):
             test(tap, daemon)
         daemon.write_policy({})
         daemon.call("Reload")

@@ -100,6 +100,7 @@ static void use(struct manager *m, struct policy *policy)
 void manager_apply(struct manager *m, struct policy *policy)
 {
 	policy_errors_done(&m->errors);
+	m->no_policy = false;
 	use(m, policy);
 	bind_boot(m);
 }
@@ -321,6 +322,7 @@ int manager_start(struct manager *m)
 	if (rc)
 		return rc;
 	m->policy = policy_new();
+	m->no_policy = true;
 	rc = adopt(m);
 	if (rc)
 		return rc;

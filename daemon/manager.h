@@ -38,6 +38,7 @@ struct manager {
 	bool stopping;			/* no new jobs, and soon the end */
 	gid_t admins;			/* (gid_t)-1: there is no such group */
 	struct policy *policy;
+	bool no_policy;			/* none has been read: errors at start */
 	struct policy_errors errors;	/* of the latest load that failed */
 	struct job *jobs;		/* list: children at work */
 	struct retry *retries;		/* list: devices to be bound later */

@@ -245,6 +245,8 @@ void spaces_apply(struct manager *m)
 	struct space *s;
 	size_t i;
 
+	if (m->no_policy)
+		return;
 	for (s = m->spaces; s; s = s->next)
 		s->wanted = false;
 	for (i = 0; i < m->policy->nr_ioases; i++)
@@ -261,6 +263,11 @@ void spaces_released(struct manager *m)
 		next = s->next;
 		if (in_use(m, s))
 			continue;
+		/* Memory is not given up for an error in a file. */
+		if (m->no_policy) {
+			drop_iommufd(s);
+			continue;
+		}
 		p = policy_find_ioas(m->policy, s->name);
 		if (!s->wanted || !p) {
 			space_free(m, s);

@@ -492,6 +492,19 @@ def test_systemd():
         ok([os.pread(fd, 6, 0) for fd in client.take_fds()] ==
            [b"kept %d" % i for i in range(len(fds))],
            "and has kept its bytes")
+        daemon.stop()
+        notify.until("STOPPING=1")
+        daemon.write_policy("{")
+        texts = [text for text, _ in start()]
+        daemon.write_policy(POLICY)
+        daemon.reload()
+        texts += [text for text, _ in notify.until("READY=1")]
+        client = daemon.client()
+        client.call("OpenIoas", name="pool")
+        ok([os.pread(fd, 6, 0) for fd in client.take_fds()] ==
+           [b"kept %d" % i for i in range(len(fds))] and
+           not any("FDSTORE" in text for text in texts),
+           "a start with a broken policy gives up no memory", texts)
         daemon.process.send_signal(signal.SIGTERM)
         texts = [text for text, _ in notify.until("STOPPING=1")]
         ok(daemon.process.wait(10) == 0, "SIGTERM: STOPPING, and the end",

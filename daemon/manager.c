@@ -246,7 +246,7 @@ static int check_state(const char *path)
 
 static int make_state(struct manager *m)
 {
-	static const char *const below[] = { "leases", "undo" };
+	static const char *const below[] = { "leases", "regions", "undo" };
 	int rc = make_directory(m->options.state, 0755);
 	char *path;
 	size_t i;
@@ -331,6 +331,7 @@ int manager_start(struct manager *m)
 		log_error("capabilities cannot be dropped: %s", strerror(-rc));
 		return rc;
 	}
+	spaces_restore(m);
 	leases_restore(m);
 	undo_restore(m);
 	hotplug_start(m);

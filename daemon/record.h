@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Records: what a successor of this daemon has to know of a device, in
- * STATE/KIND/DEVICE.json. The kinds are "leases" and "undo".
+ * STATE/KIND/DEVICE.json. The kinds are "leases" and "undo"; those of "regions"
+ * have another name in place of the device's.
  */
 #ifndef IOMMUD_RECORD_H
 #define IOMMUD_RECORD_H

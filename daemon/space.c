@@ -15,13 +15,15 @@
 #include "lease.h"
 #include "log.h"
 #include "manager.h"
+#include "record.h"
 #include "space.h"
 #include "util.h"
 
 /*
  * Names in systemd's store: "region.SPACE.REGION", "iommufd.SPACE.IOAS". Names
- * of ours have no dot.
+ * of ours have no dot. Where a region is, its record says: "SPACE.REGION".
  */
+#define RECORDS "regions"
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 struct space *space_find(struct manager *m, const char *name)
@@ -57,11 +59,13 @@ static void unstore(const char *name)
 	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
-static void region_done(const struct space *s, struct region *r)
+static void region_done(struct manager *m, const struct space *s,
+			struct region *r)
 {
 	char *name = must_format("region.%s.%s", s->name, r->name);
 
 	unstore(name);
+	record_forget(m, RECORDS, name + strlen("region."));
 	free(name);
 	close(r->fd);
 	free(r->name);
@@ -89,7 +93,7 @@ static void space_free(struct manager *m, struct space *s)
 	*at = s->next;
 	drop_iommufd(s);
 	while (s->nr_regions)
-		region_done(s, &s->regions[--s->nr_regions]);
+		region_done(m, s, &s->regions[--s->nr_regions]);
 	free(s->regions);
 	free(s->name);
 	free(s);
@@ -149,6 +153,23 @@ static struct region *region_new(struct space *s, const char *name, int fd)
 	return r;
 }
 
+/* What the memory alone does not tell a successor. */
+static void region_save(struct manager *m, const struct space *s,
+			const struct region *r)
+{
+	char *name = must_format("%s.%s", s->name, r->name);
+	struct json_object *obj = js_object();
+
+	js_string(obj, "ioas", s->name);
+	js_string(obj, "region", r->name);
+	js_number(obj, "iova", r->iova);
+	js_bool(obj, "read", r->read);
+	js_bool(obj, "write", r->write);
+	(void)record_save(m, RECORDS, name, obj);
+	json_object_put(obj);
+	free(name);
+}
+
 static void region_apply(struct manager *m, struct space *s,
 			 const struct policy_region *p)
 {
@@ -159,7 +180,7 @@ static void region_apply(struct manager *m, struct space *s,
 
 	/* One of another size is another memory. */
 	if (r && (fstat(r->fd, &st) || (uint64_t)st.st_size != p->size)) {
-		region_done(s, r);
+		region_done(m, s, r);
 		*r = s->regions[--s->nr_regions];
 		r = NULL;
 	}
@@ -177,17 +198,20 @@ static void region_apply(struct manager *m, struct space *s,
 		store(name, fd);
 		free(name);
 	}
+	if (r->known && r->size == p->size && r->iova == p->iova &&
+	    r->read == p->read && r->write == p->write)
+		return;
 	r->size = p->size;
 	r->iova = p->iova;
-	r->huge_pages = p->huge_pages;
 	r->read = p->read;
 	r->write = p->write;
 	r->known = true;
+	region_save(m, s, r);
 }
 
 /*
- * Memory of an earlier daemon, in use since then: where it is mapped is what
- * the policy says, as that daemon had it from there.
+ * Memory of an earlier daemon, in use since then, whose record could not be
+ * written: that daemon had it from the policy as well.
  */
 static void region_recall(struct region *r, const struct policy_ioas *p)
 {
@@ -197,7 +221,6 @@ static void region_recall(struct region *r, const struct policy_ioas *p)
 		if (strcmp(p->regions[i].name, r->name))
 			continue;
 		r->iova = p->regions[i].iova;
-		r->huge_pages = p->regions[i].huge_pages;
 		r->read = p->regions[i].read;
 		r->write = p->regions[i].write;
 		r->known = true;
@@ -233,7 +256,7 @@ static void space_apply(struct manager *m, const struct policy_ioas *p)
 	for (i = s->nr_regions; i; i--) {
 		if (region_wanted(p, s->regions[i - 1].name))
 			continue;
-		region_done(s, &s->regions[i - 1]);
+		region_done(m, s, &s->regions[i - 1]);
 		s->regions[i - 1] = s->regions[--s->nr_regions];
 	}
 	for (i = 0; i < p->nr_regions; i++)
@@ -385,6 +408,29 @@ bool spaces_adopt(struct manager *m, const char *name, int fd)
 		region_new(s, rest, fd)->size = st.st_size;
 	}
 	return true;
+}
+
+static bool restore(struct manager *m, const char *path,
+		    struct json_object *obj)
+{
+	const char *ioas = js_get_string(obj, "ioas");
+	const char *name = js_get_string(obj, "region");
+	struct space *s = ioas ? space_find(m, ioas) : NULL;
+	struct region *r = s && name ? region_find(s, name) : NULL;
+
+	(void)path;
+	if (!r)
+		return false;
+	r->iova = js_get_number(obj, "iova");
+	r->read = js_get_bool(obj, "read");
+	r->write = js_get_bool(obj, "write");
+	r->known = true;
+	return true;
+}
+
+void spaces_restore(struct manager *m)
+{
+	records_each(m, RECORDS, restore);
 }
 
 void spaces_done(struct manager *m)

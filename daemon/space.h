@@ -19,9 +19,9 @@ struct manager;
 
 struct region {
 	char *name;
-	uint64_t size, iova, huge_pages;
+	uint64_t size, iova;
 	bool read, write;
-	bool known;		/* iova, read and write are; see spaces_adopt() */
+	bool known;		/* iova, read and write are */
 	int fd;			/* memfd */
 };
 
@@ -53,10 +53,10 @@ void space_made(struct manager *m, struct space *space, int fd,
 /*
  * A descriptor from an earlier daemon; false when the name is not that of
  * one of ours, or there is one of this name. The memory says how large it is,
- * the policy all else, with the next spaces_apply(), which has to follow.
- * Owned when true.
+ * spaces_restore(), which has to follow, all else. Owned when true.
  */
 bool spaces_adopt(struct manager *m, const char *name, int fd);
+void spaces_restore(struct manager *m);
 void spaces_done(struct manager *m);
 
 /*

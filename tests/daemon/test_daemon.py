@@ -69,6 +69,18 @@ class Place:
         self.daemon = Daemon(PROGRAM, self.directory, self.root, policy,
                              **options)
 
+    def lease(self, device, ioas=None):
+        """A record of one that an earlier daemon gave to this process."""
+        os.makedirs(self.daemon.state + "/leases", exist_ok=True)
+        with open("/proc/self/stat", encoding="ascii") as f:
+            started = int(f.read().rsplit(")", 1)[1].split()[19])
+        with open(self.daemon.state + "/leases/lease.json", "w",
+                  encoding="ascii") as f:
+            json.dump({"device": device, "node": "/dev/vfio/devices/vfio0",
+                       "command": "test", "user": 0, "process": os.getpid(),
+                       "started": started, "attached": False, "ioas": ioas},
+                      f)
+
     def __enter__(self):
         return self.daemon.start()
 
@@ -505,6 +517,33 @@ def test_systemd():
            [b"kept %d" % i for i in range(len(fds))] and
            not any("FDSTORE" in text for text in texts),
            "a start with a broken policy gives up no memory", texts)
+        daemon.stop()
+        notify.until("STOPPING=1")
+        place.lease(DEV, "pool")
+        daemon.write_policy(POLICY.replace("0x100000", "0x800000")
+                            .replace('"access": "read"', '"access": "write"'))
+
+        def regions():
+            """Where each is, and what a device may do there."""
+            return {r["name"]: (r["iova"], r["read"], r["write"])
+                    for r in daemon.call("ListIoases")["ioases"][0]["regions"]}
+
+        start()
+        got = regions()
+        ok(got == {"ring": ("0x100000", True, True),
+                   "data": ("0x200000", True, False)},
+           "memory in use stays where it was mapped over a restart, whatever "
+           "the policy says by then", got)
+        daemon.stop()
+        notify.until("STOPPING=1")
+        os.unlink(daemon.state + "/leases/lease.json")
+        start()
+        got = regions()
+        ok(got == {"ring": ("0x800000", True, True),
+                   "data": ("0x200000", False, True)} and
+           sorted(os.listdir(daemon.state + "/regions")) ==
+           ["pool.data.json", "pool.ring.json"],
+           "and goes where the policy says when nobody uses it", got)
         daemon.process.send_signal(signal.SIGTERM)
         texts = [text for text, _ in notify.until("STOPPING=1")]
         ok(daemon.process.wait(10) == 0, "SIGTERM: STOPPING, and the end",

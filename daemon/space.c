@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+#include <linux/magic.h>
 #include <systemd/sd-daemon.h>
 
 #include "event.h"
@@ -132,6 +134,19 @@ static int region_make(const struct policy_region *p)
 	return fd;
 }
 
+/* Is it what region_make() would make? */
+static bool is_made_of(int fd, const struct policy_region *p)
+{
+	uint64_t huge = p->huge_pages > 4096 ? p->huge_pages : 0;
+	struct statfs fs;
+	struct stat st;
+
+	return !fstat(fd, &st) && (uint64_t)st.st_size == p->size &&
+	       !fstatfs(fd, &fs) &&
+	       ((unsigned int)fs.f_type == HUGETLBFS_MAGIC ?
+			(uint64_t)fs.f_bsize : 0) == huge;
+}
+
 static struct region *region_find(const struct space *s, const char *name)
 {
 	size_t i;
@@ -174,12 +189,10 @@ static void region_apply(struct manager *m, struct space *s,
 			 const struct policy_region *p)
 {
 	struct region *r = region_find(s, p->name);
-	struct stat st;
 	char *name;
 	int fd;
 
-	/* One of another size is another memory. */
-	if (r && (fstat(r->fd, &st) || (uint64_t)st.st_size != p->size)) {
+	if (r && !is_made_of(r->fd, p)) {
 		region_done(m, s, r);
 		*r = s->regions[--s->nr_regions];
 		r = NULL;

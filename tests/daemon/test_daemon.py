@@ -753,6 +753,30 @@ def test_many_devices():
            "2000 devices are listed (in %d ms)" % (took * 1000))
 
 
+def test_huge_pages():
+    """Memory of other pages is other memory."""
+    huge = 2 << 20
+    if not os.path.isdir("/sys/kernel/mm/hugepages/hugepages-2048kB"):
+        tap.skip("huge pages of a region", "none of 2 MiB")
+        return
+    region = {"size": huge, "iova": "0x200000"}
+
+    def policy(**more):
+        return {"ioases": {"pool": {"regions": {"r": dict(region, **more)}}}}
+
+    with Place(policy=policy()) as daemon:
+        sizes = []
+        for now in ({}, {"huge_pages": "2M"}, {"huge_pages": "4K"}):
+            daemon.write_policy(policy(**now))
+            daemon.call("Reload")
+            client = daemon.client()
+            client.call("OpenIoas", name="pool")
+            sizes.append(os.fstatvfs(client.fds[0]).f_bsize)
+            client.close()
+        ok(sizes == [4096, huge, 4096], "a region is made anew for pages of "
+           "another size", "%s %s" % (sizes, daemon.read_log()))
+
+
 def main():
     with Place() as daemon:
         daemon.root = daemon.root or ""
@@ -778,6 +802,7 @@ def main():
     test_end_while_binding()
     test_retry()
     test_many_devices()
+    test_huge_pages()
     return tap.end()
 
 

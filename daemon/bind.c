@@ -125,9 +125,9 @@ static void bound(struct manager *m, void *arg, struct job_result *result)
 			event_tell(m, "bound", name, "bound to %s", t->driver);
 		} else if (result->died) {
 			undo_one(m, name);
-		} else if (!t->devices.v[i]->vfio) {
+		} else {
 			/* The child has undone it. */
-			undo_forget(m, name);
+			undo_cancel(m, name);
 		}
 	}
 	task_end(t, result->rc, &result->why);
@@ -179,6 +179,16 @@ static int check_reset(struct task *t, struct why *w)
 	return 0;
 }
 
+static void cancel_records(struct task *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->devices.nr; i++) {
+		if (!is_bound(t, i))
+			undo_cancel(t->manager, t->devices.v[i]->name);
+	}
+}
+
 /* If the daemon dies while it works, this is what its successor undoes. */
 static int write_records(struct task *t, struct why *w)
 {
@@ -212,11 +222,14 @@ void bind_devices(struct manager *m, struct json_object *names,
 		rc = common_driver(t, &w);
 	if (!rc)
 		rc = check_reset(t, &w);
-	if (!rc)
+	if (!rc) {
 		rc = write_records(t, &w);
-	if (!rc && (rc = job_start(m, run_bind, t, bound, NULL, 0)))
-		why(&w, rc, "no process can be started for it: %s",
-		    strerror(-rc));
+		if (!rc && (rc = job_start(m, run_bind, t, bound, NULL, 0)))
+			why(&w, rc, "no process can be started for it: %s",
+			    strerror(-rc));
+		if (rc)
+			cancel_records(t);
+	}
 	if (rc)
 		task_end(t, rc, &w);
 }

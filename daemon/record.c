@@ -84,10 +84,16 @@ void records_each(struct manager *m, const char *kind, record_fn keep)
 	DIR *d = opendir(dir);
 
 	while (d && (ent = readdir(d))) {
-		if (ent->d_name[0] == '.' || !strstr(ent->d_name, ".json"))
+		const char *end = strrchr(ent->d_name, '.');
+
+		if (ent->d_name[0] == '.')
 			continue;
 		path = must_format("%s/%s", dir, ent->d_name);
-		visit(m, path, keep);
+		/* write_file() was interrupted: it was never a record. */
+		if (!end || strcmp(end, ".json"))
+			unlink(path);
+		else
+			visit(m, path, keep);
 		free(path);
 	}
 	if (d)

@@ -23,8 +23,8 @@ int record_save(struct manager *m, const char *kind, const char *device,
 void record_forget(struct manager *m, const char *kind, const char *device);
 
 /*
- * Call @keep for all of a kind. Those for which it returns false are removed;
- * @path is for the log.
+ * Call @keep for all of a kind. Those for which it returns false are removed, as
+ * is all else that is there; @path is for the log.
  */
 typedef bool (*record_fn)(struct manager *m, const char *path,
 			  struct json_object *obj);

@@ -7,6 +7,7 @@
 #include "claim.h"
 #include "event.h"
 #include "job.h"
+#include "lease.h"
 #include "log.h"
 #include "manager.h"
 #include "record.h"
@@ -21,15 +22,23 @@ int undo_begin(struct manager *m, const struct iommu_sys_device *dev,
 {
 	struct json_object *old = record_load(m, RECORDS, dev->name);
 	struct json_object *obj = js_object();
+	const char *from = js_get_string(old, "to");
 	int rc;
 
-	js_string(obj, "device", dev->name);
 	/* Moved from one VFIO driver to another: the first one's record. */
+	if (!js_get_bool(old, "bound") || !from || !dev->driver ||
+	    strcmp(dev->driver, from)) {
+		/* Somebody has undone that by hand. */
+		json_object_put(old);
+		old = NULL;
+	}
+	js_string(obj, "device", dev->name);
 	js_string(obj, "driver", old ? js_get_string(old, "driver") :
 				       dev->driver);
 	js_string(obj, "driver_override",
 		  old ? js_get_string(old, "driver_override") :
 			dev->driver_override);
+	js_string(obj, "from", old ? from : NULL);
 	js_string(obj, "to", driver);
 	js_bool(obj, "bound", false);
 	rc = record_save(m, RECORDS, dev->name, obj);
@@ -47,6 +56,23 @@ void undo_bound(struct manager *m, const char *device)
 		(void)record_save(m, RECORDS, device, obj);
 		json_object_put(obj);
 	}
+}
+
+void undo_cancel(struct manager *m, const char *device)
+{
+	struct json_object *obj = record_load(m, RECORDS, device);
+	const char *from = js_get_string(obj, "from");
+
+	if (js_get_bool(obj, "bound")) {
+		/* It was not begun. */
+	} else if (from) {
+		js_put(obj, "to", json_object_get(js_get(obj, "from")));
+		js_bool(obj, "bound", true);
+		(void)record_save(m, RECORDS, device, obj);
+	} else {
+		record_forget(m, RECORDS, device);
+	}
+	json_object_put(obj);
 }
 
 void undo_forget(struct manager *m, const char *device)
@@ -123,7 +149,7 @@ static void went_back(struct manager *m, void *arg, struct job_result *result)
 		event_tell(m, "unbound", u->device, "binding it to %s was "
 			   "interrupted; given back to %s", u->to,
 			   u->driver ? u->driver : "no driver");
-	undo_forget(m, u->device);
+	undo_cancel(m, u->device);
 	claim_free(m, u->claim);
 	u->claim = NULL;
 	bind_hotplug(m, u->device);
@@ -140,13 +166,15 @@ static void go_back_later(struct manager *m, struct json_object *obj,
 			  struct iommu_sys_device *dev)
 {
 	struct unfinished *u = must_alloc(sizeof(*u));
+	const char *from = js_get_string(obj, "from");
 	struct why w;
 	int rc;
 
 	u->manager = m;
 	u->device = must_dup(dev->name);
-	u->driver = must_dup(js_get_string(obj, "driver"));
-	u->override = must_dup(js_get_string(obj, "driver_override"));
+	u->driver = must_dup(from ? from : js_get_string(obj, "driver"));
+	u->override = must_dup(from ? from :
+				      js_get_string(obj, "driver_override"));
 	u->to = must_dup(js_get_string(obj, "to"));
 	u->claim = claim_new(m, &dev, 1, "given back", &w);
 	rc = job_start(m, go_back, u, went_back, NULL, 0);
@@ -166,14 +194,18 @@ static bool restore(struct manager *m, const char *path,
 	struct iommu_sys_device *dev;
 
 	if (!name || !to || !is_part(name) || !is_part(to) ||
-	    !is_part(js_get_string(obj, "driver"))) {
+	    !is_part(js_get_string(obj, "driver")) ||
+	    !is_part(js_get_string(obj, "from"))) {
 		log_warning("%s: not an undo record; removed", path);
 		return false;
 	}
 	/* Its device may have gone while nobody looked. */
 	if (iommu_sys_device_get(m->sys, name, &dev))
 		return false;
-	if (!js_get_bool(obj, "bound"))
+	/* What somebody has was bound. */
+	if (lease_of(m, name))
+		undo_bound(m, name);
+	else if (!js_get_bool(obj, "bound"))
 		go_back_later(m, obj, dev);
 	iommu_sys_device_free(dev);
 	return true;

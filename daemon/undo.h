@@ -15,6 +15,8 @@ int undo_begin(struct manager *m, const struct iommu_sys_device *dev,
 	       const char *driver);
 /* It is bound: the record stays for Unbind. */
 void undo_bound(struct manager *m, const char *device);
+/* It is as it was before undo_begin(), and so is the record. */
+void undo_cancel(struct manager *m, const char *device);
 /* Nothing is left to undo. */
 void undo_forget(struct manager *m, const char *device);
 /* The driver of before, a new string; NULL: none, or not known. */

@@ -81,6 +81,16 @@ class Place:
                        "started": started, "attached": False, "ioas": ioas},
                       f)
 
+    def undo(self, device, name=None, **record):
+        """An undo record; its file."""
+        path = "%s/undo/%s.json" % (self.daemon.state, name or device)
+        os.makedirs(self.daemon.state + "/undo", exist_ok=True)
+        with open(path, "w", encoding="ascii") as f:
+            json.dump(dict({"device": device, "driver": "nvme", "from": None,
+                            "driver_override": None, "to": "vfio-pci",
+                            "bound": False}, **record), f)
+        return path
+
     def __enter__(self):
         return self.daemon.start()
 
@@ -678,9 +688,14 @@ def test_end_while_binding():
     client.close()
 
     place.daemon.start()
+    # Of a binding that somebody has undone by hand since.
+    place.undo(NVME, driver="wrong", bound=True)
     client, child = bind()
     place.daemon.stop(signal.SIGKILL)
     took = wait_until(lambda: not os.path.exists("/proc/%d" % child))
+    record = json.loads(read("%s/%s.json" % (undo, NVME)))
+    ok(record["driver"] == "nvme" and not record["bound"],
+       "what is written down is the driver of now", record)
     ok(took is not None and os.listdir(undo) == [NVME + ".json"],
        "SIGKILL: nobody goes on with it, and what it was is written down",
        os.listdir(undo))
@@ -715,6 +730,47 @@ def test_undo_records():
                 % (place.root, NVME)) == before,
            "undo records of no device, or with paths in them, do nothing",
            "%s %s" % (os.listdir(undo), daemon.read_log()))
+
+
+def test_undo_of_bound():
+    """Devices that a VFIO driver has had all the time, and perhaps a user."""
+    place = Place()
+    override = "%s/sys/bus/pci/devices/%%s/driver_override" % place.root
+    before = {name: read(override % name) for name in (DEV, NVME)}
+    record = place.undo(DEV)
+    os.rename(place.undo(NVME), record.replace(DEV, NVME) + ".AbC123")
+    place.lease(DEV)
+    with place as daemon:
+        wait_until(lambda: not daemon.call("GetStatus")["jobs"])
+        ok(os.listdir(daemon.state + "/undo") == [DEV + ".json"] and
+           json.loads(read(record))["bound"] and
+           before == {name: read(override % name) for name in before},
+           "nothing is undone of a device that is leased, nor for a record "
+           "that was not written whole", daemon.read_log())
+        daemon.stop()
+        os.unlink(daemon.state + "/leases/lease.json")
+        daemon.start()
+        was = json.loads(read(record))
+        error = daemon.error("Bind", devices=[DEV], driver="nvme")
+        now = json.loads(read(record))
+        ok("did not take" in error.message and
+           [now[k] for k in ("driver", "to", "bound")] ==
+           [was[k] for k in ("driver", "to", "bound")],
+           "a move to another driver that fails leaves the record as it was",
+           "%s %s %s" % (error, was, now))
+        os.unlink(record)
+        daemon.error("Bind", devices=[DEV], driver="nvme")
+        ok(not os.path.exists(record), "or none where there was none")
+        daemon.stop()
+        # Killed in the middle of such a move, before it had begun.
+        place.undo(DEV, **{"from": "vfio-pci", "to": "nvme"})
+        daemon.start()
+        wait_until(lambda: not daemon.call("GetStatus")["jobs"])
+        now = json.loads(read(record))
+        ok(now["bound"] and now["to"] == "vfio-pci" and
+           read(override % DEV).startswith("vfio-pci"),
+           "one that was interrupted goes back to the VFIO driver it had",
+           "%s %s" % (now, daemon.read_log()))
 
 
 def test_retry():
@@ -799,6 +855,7 @@ def main():
     test_early()
     test_state_directory()
     test_undo_records()
+    test_undo_of_bound()
     test_end_while_binding()
     test_retry()
     test_many_devices()

@@ -12,7 +12,6 @@
 #include "conn.h"
 #include "fds.h"
 #include "log.h"
-#include "privilege.h"
 #include "server.h"
 #include "util.h"
 
@@ -23,6 +22,8 @@
 #define OUT_MAX (8U << 20)
 #define TENANT_MAX (16U << 20)
 #define TOTAL_MAX (64U << 20)
+/* Descriptors of one user that wait to be sent. */
+#define TENANT_FDS 256
 /* Replies of a stream that wait: the reader is slow, or has stopped. */
 #define STREAM_MAX (256U << 10)
 
@@ -40,7 +41,7 @@ struct tenant {
 	struct tenant *next;
 	uid_t uid;
 	unsigned int conns;
-	size_t bytes;
+	size_t bytes, fds;
 	struct conn *ready;	/* whose calls wait for a turn, oldest first */
 	struct tenant *next_turn;
 };
@@ -64,8 +65,9 @@ struct conn {
 	size_t text_len;
 	struct conn *next_ready;
 	struct chunk *out, **out_end;
-	size_t out_bytes;
+	size_t out_bytes, out_fds;
 	size_t charged;		/* of ours in tenant->bytes, server->bytes */
+	size_t charged_fds;	/* the same, in tenant->fds */
 	struct call *call;	/* being worked on */
 	bool finished;		/* the client sends no more */
 	bool broken;		/* to be closed */
@@ -159,7 +161,10 @@ static bool conn_charge(struct conn *c)
 	c->tenant->bytes += now - c->charged;
 	c->server->bytes += now - c->charged;
 	c->charged = now;
+	c->tenant->fds += c->out_fds - c->charged_fds;
+	c->charged_fds = c->out_fds;
 	return c->out_bytes <= OUT_MAX && c->tenant->bytes <= TENANT_MAX &&
+	       c->tenant->fds <= TENANT_FDS &&
 	       (c->server->bytes <= TOTAL_MAX || !c->peer.uid);
 }
 
@@ -199,7 +204,7 @@ static void conn_free(struct conn *c)
 		chunk_free(chunk);
 	}
 	inbox_done(&c->in);
-	c->out_bytes = 0;
+	c->out_bytes = c->out_fds = 0;
 	conn_charge(c);
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->timer);
@@ -241,25 +246,6 @@ static void conn_progress(struct conn *c)
 		sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
 }
 
-/*
- * The kernel counts descriptors on their way as the sender's: one user that
- * does not receive its own would keep all others from theirs. How many a user
- * can leave there is bounded by its connections.
- */
-static ssize_t send_some(int fd, const struct msghdr *msg)
-{
-	ssize_t n = sendmsg(fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	int err;
-
-	if (n >= 0 || errno != ETOOMANYREFS || privilege_raise(CAP_SYS_RESOURCE))
-		return n;
-	n = sendmsg(fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	err = errno;
-	privilege_lower();
-	errno = err;
-	return n;
-}
-
 /* Send what the socket takes. */
 static void conn_write(struct conn *c)
 {
@@ -273,7 +259,7 @@ static void conn_write(struct conn *c)
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 		fds_attach(&msg, &control, chunk->fds, chunk->nr_fds);
-		n = send_some(c->fd, &msg);
+		n = fds_send(c->fd, &msg, MSG_DONTWAIT);
 		if (n < 0) {
 			/* Nothing will tell when that ends. */
 			if (errno == ETOOMANYREFS)
@@ -285,6 +271,7 @@ static void conn_write(struct conn *c)
 			continue;
 		}
 		conn_progress(c);
+		c->out_fds -= chunk->nr_fds;
 		fds_close(chunk->fds, &chunk->nr_fds);
 		chunk->sent += n;
 		if (chunk->sent < chunk->len)
@@ -517,6 +504,7 @@ static void conn_queue(struct conn *c, char *data, size_t len,
 	*c->out_end = chunk;
 	c->out_end = &chunk->next;
 	c->out_bytes += len;
+	c->out_fds += nr_fds;
 }
 
 static void conn_reply(struct conn *c, const char *error,

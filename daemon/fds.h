@@ -17,6 +17,12 @@ union fds_control {
 /* Have @msg carry them, by way of @control. */
 void fds_attach(struct msghdr *msg, union fds_control *control,
 		const int *fds, size_t nr);
+/*
+ * The kernel counts descriptors on their way as the sender's: one user that
+ * does not receive its own would keep all others from theirs. How many a user
+ * can leave there is bounded by its connections.
+ */
+ssize_t fds_send(int fd, const struct msghdr *msg, int flags);
 /* Those that came with @msg, whose room was of FDS_MAX; how many. */
 size_t fds_received(struct msghdr *msg, int *fds);
 

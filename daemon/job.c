@@ -60,7 +60,7 @@ static void send_result(int fd, const struct job_result *r)
 	iov.iov_base = (char *)json_object_to_json_string(obj);
 	iov.iov_len = strlen(iov.iov_base) + 1;
 	fds_attach(&msg, &control, r->fds, r->nr_fds);
-	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+	if (fds_send(fd, &msg, 0) < 0)
 		_exit(1);
 }
 

@@ -4,8 +4,8 @@
  *
  * Two capabilities stay permitted, and are not in effect. CAP_SYS_RESOURCE: a
  * child raises it for the moment in which it sets limits on locked memory, and
- * the daemon for that in which it sends descriptors of which the kernel says
- * that too many are on their way. CAP_NET_ADMIN: raised for the moment in which
+ * it and the daemon for that in which they send descriptors of which the kernel
+ * says that too many are on their way. CAP_NET_ADMIN: raised for the moment in which
  * the daemon begins to listen to the kernel module, which may be loaded at any
  * time. Whatever else there is, is dropped at start, also from the bounding
  * set.

@@ -809,6 +809,28 @@ def test_many_devices():
            "2000 devices are listed (in %d ms)" % (took * 1000))
 
 
+def test_queued_files():
+    """A user that receives no replies has few descriptors wait for it."""
+    with Place(policy={"ioases": {"many": {"regions": {
+            "r%d" % i: {"size": 4096, "iova": hex(i << 12)}
+            for i in range(32)}}}}) as daemon:
+        before = daemon.fds()
+        greedy = [daemon.client() for _ in range(10)]
+        for client in greedy:
+            client.sock.sendall(100 * (json.dumps({
+                "method": INTERFACE + ".OpenIoas",
+                "parameters": {"name": "many"}}).encode() + b"\0"))
+        # Or as many as the kernel allows are on their way.
+        refused = wait_until(lambda: re.search(
+            "hold too much|are not received", daemon.read_log()), 30)
+        ok(refused is not None and
+           daemon.fds() - before <= 256 + len(greedy),
+           "more than that: disconnected", "%d %d %s" % (
+               before, daemon.fds(), daemon.read_log()))
+        for client in greedy:
+            client.close()
+
+
 def test_huge_pages():
     """Memory of other pages is other memory."""
     huge = 2 << 20
@@ -860,6 +882,7 @@ def main():
     test_retry()
     test_many_devices()
     test_huge_pages()
+    test_queued_files()
     return tap.end()
 
 

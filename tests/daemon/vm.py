@@ -264,6 +264,15 @@ def test_greedy(tap, daemon):
         got = error
     tap.ok(got == 32, "a user that does not receive its files keeps nobody "
            "from theirs", got)
+    try:
+        client = daemon.client()
+        client.call("Acquire", devices=[EDU])
+        got = len(client.take_fds())
+        client.close()
+    except (Error, EOFError, OSError) as error:
+        got = error
+    tap.ok(got == 2, "nor from devices", got)
+    wait_until(lambda: not daemon.call("ListLeases")["leases"], SOON)
     greedy.close()
     tap.ok(daemon.status("CapEff") == "0" * 16,
            "and no capability stays in effect")

@@ -6,6 +6,7 @@ usage: install.py BUILD SOURCE PREFIX
 """
 
 import fnmatch
+import glob
 import os
 import re
 import shutil
@@ -160,6 +161,39 @@ def test_dkms(root):
     ok(not missing, "all sources of the modules are there", missing)
 
 
+def fields(text, package):
+    """Of a paragraph of debian/control; package None: the source's."""
+    for paragraph in text.split("\n\n"):
+        found = dict(re.findall(r"^(\S+): (.*)$", paragraph, re.M))
+        if found.get("Package") == package:
+            return {name: re.findall(r"(?:^|, )([^ ,]+)", value)
+                    for name, value in found.items()}
+    return {}
+
+
+def test_debian(root):
+    """What Meson looks for has to come with a package."""
+    control = read(SOURCE + "/packaging/debian/control")
+    build = fields(control, None)["Build-Depends"]
+    needed = [name for f in glob.glob(SOURCE + "/*/meson.build")
+              for name in re.findall(r"dependency\('([^']+)'", read(f))
+              if name != "threads"]
+    # In Debian, "libfoo-1.0" of pkg-config is libfoo-1-dev or libfoo-dev.
+    package = {name: "lib%s-dev" % re.sub(r"^lib|\.0$", "", name)
+               for name in needed}
+    missing = [p for p in package.values() if p not in build]
+    ok(len(needed) > 3 and not missing,
+       "debian/control: what Meson looks for is in Build-Depends",
+       "%s %s" % (missing, needed))
+    pc = read(glob.glob(root + PREFIX + "/lib/*/pkgconfig/libiommu.pc")[0])
+    private = re.findall(r"(?:: |, )([^ ,]+)",
+                         re.search(r"^Requires.private.*", pc, re.M)[0])
+    dev = fields(control, "libiommu-dev")["Depends"]
+    missing = [name for name in private if package.get(name) not in dev]
+    ok(private and not missing, "libiommu-dev brings what its pkg-config file "
+       "requires", "%s %s" % (missing, dev))
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         root = work + "/root"
@@ -170,6 +204,7 @@ def main():
             test_units(root, work)
             test_users_and_directories(root, work)
             test_dkms(root)
+            test_debian(root)
     return tap.end()
 
 

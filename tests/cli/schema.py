@@ -33,10 +33,19 @@ def strict(node):
     return node
 
 
+def once(pairs):
+    """Of members of one name JSON takes the last, and nobody sees the others."""
+    names = [name for name, _ in pairs]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError("more than once in one object: %s" % sorted(twice))
+    return dict(pairs)
+
+
 @functools.cache
 def load():
     with open(SCHEMA, encoding="utf-8") as f:
-        return json.load(f)
+        return json.load(f, object_pairs_hook=once)
 
 
 def verbs():

@@ -229,6 +229,21 @@ def test_schema(host):
     for args in (["completion", "bash"], ["version"]):
         doc = json.loads(run(host, *args, "--json").out)
         ok(not schema.wrong(args[0], doc), f"schema of {args[0]}", doc)
+    # As tests without a device never see them.
+    fault = {"version": 1, "time": "", "kind": "fault", "message": "",
+             "access": None}
+    lease = {"device": "0000:00:03.0", "group": 1, "user": 0, "process": 1,
+             "command": "x", "since": 1, "connected": True, "running": True,
+             "attached": True, "ioas": None, "faults": 0, "refused": 0}
+    for verb, doc in (("monitor", fault),
+                      ("lease list", {"version": 1, "leases": [lease]})):
+        ok(not schema.wrong(verb, doc), f"schema of {verb}: {doc}",
+           schema.wrong(verb, doc))
+    try:
+        json.loads('{"a": {"b": 1, "b": 2}}', object_pairs_hook=schema.once)
+        ok(False, "members of one name in a schema")
+    except ValueError:
+        ok(True, "members of one name in a schema are refused")
 
 
 def test_man(host):

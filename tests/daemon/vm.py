@@ -267,7 +267,7 @@ def test_greedy(tap, daemon):
     try:
         client = daemon.client()
         client.call("Acquire", devices=[EDU])
-        got = len(client.take_fds())
+        got = len(client.fds)
         client.close()
     except (Error, EOFError, OSError) as error:
         got = error

@@ -13,7 +13,8 @@
 
 /* The daemon's own; those of the library come by iommu_event_name(). */
 static const char *const daemon_kinds[] = {
-	"added", "removed", "leased", "returned", "policy", "failed",
+	"added", "removed", "requested", "leased", "returned", "policy",
+	"failed",
 };
 
 enum { OPT_KIND = 1, OPT_DEVICE, OPT_COUNT };

@@ -33,14 +33,13 @@ static const char *key_of(const char *kind)
 }
 
 static void fail_policy(struct call *call, const char *message,
-			struct policy_errors *errors)
+			const struct policy_errors *errors)
 {
 	struct json_object *parameters = js_object();
 
 	js_string(parameters, "message", message);
 	js_put(parameters, "errors", errors_to_json(errors));
 	call_end(call, INTERFACE ".InvalidPolicy", parameters, NULL, 0);
-	policy_errors_done(errors);
 }
 
 /* ---- ListDefinitions ---- */
@@ -159,6 +158,7 @@ static void define(struct manager *m, struct call *call)
 		   path);
 	call_reply(call, NULL);
 out:
+	policy_errors_done(&errors);
 	free(path);
 	free(text);
 }
@@ -193,6 +193,7 @@ static void undefine(struct manager *m, struct call *call)
 			   kind, name);
 		call_reply(call, NULL);
 	}
+	policy_errors_done(&errors);
 	free(path);
 }
 
@@ -211,18 +212,11 @@ static void check_policy(struct manager *m, struct call *call)
 
 static void reload(struct manager *m, struct call *call)
 {
-	struct policy_errors errors = { 0 };
-	struct policy *policy = policy_load(m->options.config, NULL, NULL,
-					    &errors);
-
-	if (!policy) {
+	if (manager_reload(m))
 		fail_policy(call, "the policy is wrong, so the old one stays",
-			    &errors);
-		return;
-	}
-	manager_apply(m, policy);
-	event_tell(m, "policy", NULL, "read again");
-	call_reply(call, NULL);
+			    &m->errors);
+	else
+		call_reply(call, NULL);
 }
 
 static void get_status(struct manager *m, struct call *call)

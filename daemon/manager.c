@@ -97,14 +97,6 @@ static void use(struct manager *m, struct policy *policy)
 	spaces_apply(m);
 }
 
-void manager_apply(struct manager *m, struct policy *policy)
-{
-	policy_errors_done(&m->errors);
-	m->no_policy = false;
-	use(m, policy);
-	bind_boot(m);
-}
-
 static void say_status(struct manager *m)
 {
 	if (m->errors.nr)
@@ -114,6 +106,15 @@ static void say_status(struct manager *m)
 	else
 		(void)sd_notifyf(0, "STATUS=%zu device definitions in force",
 				 m->policy->nr_devices);
+}
+
+void manager_apply(struct manager *m, struct policy *policy)
+{
+	policy_errors_done(&m->errors);
+	m->no_policy = false;
+	use(m, policy);
+	bind_boot(m);
+	say_status(m);
 }
 
 int manager_reload(struct manager *m)
@@ -132,8 +133,8 @@ int manager_reload(struct manager *m)
 		m->errors = errors;
 		event_tell(m, "policy", NULL, "it has errors, so it is not in "
 			   "force");
+		say_status(m);
 	}
-	say_status(m);
 	return policy ? 0 : -EBADMSG;
 }
 

@@ -55,7 +55,7 @@ int manager_start(struct manager *m);
 int manager_run(struct manager *m);
 void manager_done(struct manager *m);
 
-/* Read the policy again. With errors the old one stays; -EBADMSG. */
+/* Read the policy again. With m->errors the old one stays; -EBADMSG. */
 int manager_reload(struct manager *m);
 
 /* Use @policy from now on; taken over. */

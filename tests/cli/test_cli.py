@@ -272,6 +272,17 @@ def test_watching(plain):
           "monitor", "--kind", "fault,frob")
     fails("monitor: no kind at all", USAGE, "--kind '' is none", plain,
           "monitor", "--kind", "")
+    with open(f"{SOURCE}/../../daemon/org.granule.iommud.varlink",
+              encoding="ascii") as f:
+        kinds = re.search(r"EventKind \(([^)]*)\)",
+                          re.sub("#.*", "", f.read()))[1].split(",")
+    with open(f"{SOURCE}/../../docs/man/iommuctl.1.scd",
+              encoding="utf-8") as f:
+        manual = f.read()
+    for kind in map(str.strip, kinds):
+        done = run(plain, "monitor", "--kind", kind, "--device", "..")
+        ok("no name of a device" in done.err and f"*{kind}*" in manual,
+           f"monitor: {kind} of the daemon is a kind, and in the manual", done)
     fails("monitor: no such device", NOT_FOUND, "99:00.0: .*no such device",
           plain, "monitor", "--device", "99:00.0")
     fails("monitor: no device", USAGE, "no name of a device", plain,

@@ -333,8 +333,14 @@ def test_policy(daemon):
     ok(error.short == "InvalidPolicy" and
        error.parameters["errors"][0]["file"] == daemon.config + "/zz.json",
        "Reload: a broken file is named", error)
-    ok(daemon.call("GetStatus")["definitions"] == 4,
-       "and the old policy stays")
+    status = daemon.call("GetStatus")
+    ok(status["definitions"] == 4 and len(status["policy_errors"]) == 1,
+       "and the old policy stays, with the error in the status", status)
+    os.unlink(daemon.config + "/zz.json")
+    daemon.call("Reload")
+    ok(not daemon.call("GetStatus")["policy_errors"],
+       "Reload: and no more with the next good one")
+    daemon.write_policy("{", "zz.json")
     daemon.reload()
     ok(wait_until(lambda: daemon.call("GetStatus")["policy_errors"]),
        "SIGHUP: the errors are in the status")

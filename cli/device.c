@@ -467,6 +467,7 @@ static int bind_directly(struct cli *cli, const struct names *names)
 			       names->nr, driver, &why);
 	if (rc)
 		return cli_fail(cli, rc == -ENOENT ? IOMMU_ERROR_NO_MODULE :
+				     rc == -EINVAL ? IOMMU_ERROR_REFUSED :
 				     iommu_errno_kind(rc), "%s", why.text);
 	return output_devices(cli, names, NULL);
 }

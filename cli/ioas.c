@@ -176,6 +176,15 @@ static int bad_region(struct cli *cli, const char *text)
 			 "ring=64K@0x100000[,huge=2M][,access=read]", text);
 }
 
+/* The policy knows fewer ways to write one than we do. */
+static void add_size(struct json_object *region, const char *key, __u64 size)
+{
+	char *text = size_text(size);
+
+	add_string(region, key, text);
+	free(text);
+}
+
 /* What follows the IOVA: "huge=2M", "access=read". */
 static int region_extra(struct cli *cli, struct json_object *region,
 			const char *text, char *word)
@@ -187,7 +196,7 @@ static int region_extra(struct cli *cli, struct json_object *region,
 		return bad_region(cli, text);
 	*equals++ = 0;
 	if (!strcmp(word, "huge") && !parse_size(equals, &size))
-		add_string(region, "huge_pages", equals);
+		add_size(region, "huge_pages", size);
 	else if (!strcmp(word, "access"))
 		add_string(region, "access", equals);
 	else
@@ -200,19 +209,19 @@ static int add_region(struct cli *cli, const char *text)
 	char *copy = text_of("%s", text), *rest = copy, *name, *size, *iova;
 	struct json_object *regions = part_of_created("regions", false);
 	struct json_object *region = new_parameters();
-	__u64 number;
+	__u64 bytes, address;
 	int rc = 0;
 
 	name = strsep(&rest, "=");
 	size = rest ? strsep(&rest, "@") : NULL;
 	iova = rest ? strsep(&rest, ",") : NULL;
-	if (!*name || !iova || parse_size(size, &number) ||
-	    parse_address(iova, &number)) {
+	if (!*name || !iova || parse_size(size, &bytes) ||
+	    parse_address(iova, &address)) {
 		rc = bad_region(cli, text);
 	} else if (get(regions, name)) {
 		rc = cli_usage(cli, "--region '%s' is there twice", name);
 	} else {
-		add_string(region, "size", size);
+		add_size(region, "size", bytes);
 		add_string(region, "iova", iova);
 		while (rest && !rc)
 			rc = region_extra(cli, region, text,

@@ -196,6 +196,28 @@ static int tell(struct cli *cli, const struct iommu_acquired *got,
 	return cli_output_to(cli, doc, stderr);
 }
 
+/* However it is written: {device1} would be none of them. */
+static int check_once(struct cli *cli, int argc, char **argv)
+{
+	struct iommu_sys_device *a, *b;
+	bool same = false;
+	int i, j;
+
+	for (i = 0; i < argc && !same; i++) {
+		if (iommu_sys_device_get(cli->sys, argv[i], &a))
+			continue;
+		for (j = 0; j < i && !same; j++) {
+			if (iommu_sys_device_get(cli->sys, argv[j], &b))
+				continue;
+			same = !strcmp(a->name, b->name);
+			iommu_sys_device_free(b);
+		}
+		iommu_sys_device_free(a);
+	}
+	return same ? cli_usage(cli, "device %s is there twice", argv[i - 1]) :
+		      0;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	struct iommu_acquire want = {
@@ -212,6 +234,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	int rc;
 
 	rc = command_check(cli, cli->command, argc, opts.attach);
+	if (!rc)
+		rc = check_once(cli, argc, argv);
 	if (!rc)
 		rc = cli_connect(cli, &client);
 	if (rc)

@@ -130,7 +130,7 @@ static int check_group(struct iommu_sys *sys, const struct move *m,
 	if (m->dev->iommu_late)
 		return 0;
 	if (m->dev->group < 0)
-		return fail(why, -ENODEV,
+		return fail(why, -EINVAL,
 			    "%s is not behind an IOMMU, so its DMA cannot be "
 			    "confined; switch the IOMMU on in the firmware and "
 			    "on the kernel's command line (intel_iommu=on)",

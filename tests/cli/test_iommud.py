@@ -204,6 +204,14 @@ def test_ioas(place):
     place.fails("ioas create: the daemon's rules", REFUSED,
                 r"ioas-bad.json:\d+: ioases.bad.regions.a.access", "ioas",
                 "create", "bad", "--region", "a=4K@0x0,access=none")
+    for spec, size in (("a=64k@0x0", 65536), ("a=0x1000@0x0", 4096),
+                       ("a=2m@0x0,huge=4k", 2 << 20)):
+        place.says("ioas 'any' is defined", "ioas", "create", "any",
+                   "--region", spec)
+        doc = place.json("ioas", "show", "any")["ioas"]
+        ok(doc["regions"][0]["size"] == size, f"--region {spec}: what the "
+           "tool reads the daemon reads as well", doc)
+    place.says("ioas 'any' is no longer", "ioas", "destroy", "any")
     place.says("ioas 'pool' is no longer", "ioas", "destroy", "pool")
     place.fails("ioas show: gone", NOT_FOUND, "no ioas 'pool' is defined",
                 "ioas", "show", "pool")
@@ -249,6 +257,8 @@ def test_usage(place):
              r"\{iommufd\}", "run", DEV, "--", "x", "fd={dev},a={iommufd}"),
             ("device that is not there", r"\{device1\}: there are 1 devices",
              "run", DEV, "--", "x", "{device1}"),
+            ("a device twice", f"device {DEV} is there twice", "run",
+             DEV.removeprefix("0000:"), DEV, "--", "x"),
             ("iommufd has no number", r"\{iommufd1\} is no placeholder",
              "run", DEV, "--", "x", "{iommufd1}"),
             ("region without name", r"\{region\} is no placeholder",

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* iommuctl plot: a whole IOVA space, in the terminal and as a picture. */
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -509,29 +511,40 @@ static int plot_process(struct cli *cli, struct json_object *doc)
 static int write_svg(struct cli *cli, struct json_object *doc)
 {
 	bool out = !strcmp(opts.svg, "-");
+	mode_t mask = umask(0);
 	char *temporary;
-	FILE *f = stdout;
-	int rc = 0;
+	FILE *f = NULL;
+	int fd, rc = 0;
+
+	umask(mask);
 
 	if (out) {
 		plot_svg(doc, stdout);
 		return cli_flush(cli);
 	}
-	temporary = text_of("%s.new", opts.svg);
-	f = fopen(temporary, "we");
+	temporary = text_of("%s.XXXXXX", opts.svg);
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0) {
+		rc = errno;
+		goto out;
+	}
+	f = fdopen(fd, "w");
 	if (f)
 		plot_svg(doc, f);
-	if (!f || ferror(f) || fflush(f))
+	if (!f || ferror(f) || fflush(f) || fchmod(fd, 0666 & ~mask))
 		rc = errno ? errno : EIO;
 	if (f)
 		fclose(f);
+	else
+		close(fd);
 	if (!rc && rename(temporary, opts.svg))
 		rc = errno;
-	if (rc) {
+	if (rc)
 		unlink(temporary);
+out:
+	if (rc)
 		rc = cli_fail(cli, iommu_errno_kind(rc), "%s cannot be "
 			      "written: %s", opts.svg, strerror(rc));
-	}
 	free(temporary);
 	return rc;
 }

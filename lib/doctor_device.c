@@ -167,16 +167,63 @@ static void check_regions(struct doctor *d, const struct iommu_sys_device *dev,
 	}
 }
 
+/* Is a disk the first word of a line there? */
+static bool is_listed(const struct doctor *d, const char *list,
+		      const char *disk)
+{
+	char path[PATH_MAX], line[512];
+	bool found = false;
+	FILE *f;
+
+	if (sys_format(d->sys, path, "%s", list))
+		return false;
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, " \t")] = 0;
+		found = !strncmp(line, "/dev/", 5) && !strcmp(line + 5, disk);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool disk_used(const struct doctor *d, const char *disk, char *text,
+		      size_t len)
+{
+	char **holders, name[128];
+	size_t nr;
+	bool held;
+
+	if (is_listed(d, "/proc/mounts", disk)) {
+		doctor_say(text, len, "/dev/%s is mounted", disk);
+		return true;
+	}
+	if (is_listed(d, "/proc/swaps", disk)) {
+		doctor_say(text, len, "/dev/%s is swapped to", disk);
+		return true;
+	}
+	/* LVM, dm-crypt, md: what is on top may be mounted, or in use so. */
+	if (sys_names(d->sys, &holders, &nr, "/sys/class/block/%s/holders",
+		      disk))
+		return false;
+	held = nr;
+	if (held && sys_read(d->sys, name, sizeof(name),
+			     "/sys/class/block/%s/dm/name", holders[0]))
+		snprintf(name, sizeof(name), "%s", holders[0]);
+	if (held)
+		doctor_say(text, len, "/dev/%s is part of %s", disk, name);
+	sys_names_free(holders, nr);
+	return held;
+}
+
 /* Is something of the device in use by the host? Says what. */
 static bool host_uses(const struct doctor *d, const char *name, char *text,
 		      size_t len)
 {
-	static const char *const lists[] = { "/proc/mounts", "/proc/swaps" };
-	char path[PATH_MAX], real[PATH_MAX], want[32], line[512], state[32];
+	char path[PATH_MAX], real[PATH_MAX], want[32], state[32];
 	char **names;
-	size_t nr, i, l;
+	size_t nr, i;
 	bool found = false;
-	FILE *f;
 
 	snprintf(want, sizeof(want), "/%s/", name);
 	if (!sys_names(d->sys, &names, &nr, "/sys/class/net")) {
@@ -196,26 +243,11 @@ static bool host_uses(const struct doctor *d, const char *name, char *text,
 	}
 	if (found || sys_names(d->sys, &names, &nr, "/sys/class/block"))
 		return found;
-	for (i = 0; i < nr && !found; i++) {
-		if (sys_format(d->sys, path, "/sys/class/block/%s", names[i]) ||
-		    !realpath(path, real) || !strstr(real, want))
-			continue;
-		for (l = 0; l < ARRAY_LEN(lists) && !found; l++) {
-			if (sys_format(d->sys, path, "%s", lists[l]))
-				continue;
-			f = fopen(path, "re");
-			while (f && !found && fgets(line, sizeof(line), f)) {
-				line[strcspn(line, " \t")] = 0;
-				found = !strncmp(line, "/dev/", 5) &&
-					!strcmp(line + 5, names[i]);
-			}
-			if (f)
-				fclose(f);
-		}
-		if (found)
-			doctor_say(text, len, "/dev/%s is %s", names[i],
-				   l == 1 ? "mounted" : "swapped to");
-	}
+	for (i = 0; i < nr && !found; i++)
+		found = !sys_format(d->sys, path, "/sys/class/block/%s",
+				    names[i]) && realpath(path, real) &&
+			strstr(real, want) &&
+			disk_used(d, names[i], text, len);
 	sys_names_free(names, nr);
 	return found;
 }

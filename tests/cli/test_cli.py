@@ -669,6 +669,16 @@ def test_plot(make):
                f"plot: {width} columns {' '.join(more)}", done)
     with tempfile.TemporaryDirectory() as top:
         svg = f"{top}/x.svg"
+        os.symlink(f"{top}/victim", svg + ".new")
+        run(host, "plot", DEV, "--svg", svg)
+        ok(sorted(os.listdir(top)) == ["x.svg", "x.svg.new"],
+           "plot --svg: by way of no name that others could make a link of",
+           os.listdir(top))
+        mask = os.umask(0)
+        os.umask(mask)
+        ok(os.stat(svg).st_mode & 0o777 == 0o666 & ~mask,
+           "plot --svg: who may read it is up to the umask")
+        os.unlink(svg + ".new")
         done = run(host, "plot", DEV, "--svg", svg)
         tree = ElementTree.parse(svg)
         rects = [e for e in tree.iter() if e.tag.endswith("}rect")]

@@ -157,6 +157,16 @@ def disk(list_, line):
     return change
 
 
+def part_of(holder, **files):
+    """Of an array, or of something that the device mapper made."""
+    def change(root):
+        below(root, "0000:02:00.0", "block", "nvme0n1p2",
+              **{f"holders/{holder}/size": "8"})
+        for key, text in files.items():
+            write(root, f"sys/class/block/{holder}/dm/{key}", text)
+    return change
+
+
 def behind_port(acs):
     """Two slots of a port, which has ACS or has not."""
     def change(root):
@@ -353,6 +363,13 @@ CASES = (
     ("disk swapped to", disk("proc/swaps", "/dev/nvme0n1p2\tpartition\t1\n"),
      ["02:00.0"], None,
      PROBLEM, "driver", "0000:02:00.0", "/dev/nvme0n1p2 is swapped", "bind"),
+    ("disk of a volume group", part_of("dm-0", name="vg-root\n"),
+     ["02:00.0"], None,
+     PROBLEM, "driver", "0000:02:00.0", "/dev/nvme0n1p2 is part of vg-root",
+     "bind"),
+    ("disk of an array", part_of("md127"), ["02:00.0"], None,
+     PROBLEM, "driver", "0000:02:00.0", "/dev/nvme0n1p2 is part of md127",
+     "bind"),
     ("another disk mounted", disk("proc/mounts", "/dev/nvme0n1 / ext4\n"),
      ["02:00.0"], None,
      NOTE, "driver", "0000:02:00.0", "driven by", "bind"),

@@ -265,6 +265,30 @@ static int make_state(struct manager *m)
 	return rc;
 }
 
+static bool is_there(struct manager *m, const char *path)
+{
+	return !access(iommu_sys_path(m->sys, path), F_OK);
+}
+
+/*
+ * systemd opens to us the devices whose modules were loaded when it started us.
+ * Where some were not, a file says so, and udev has us restarted when a node
+ * appears: 60-iommud.rules.
+ */
+static void tell_udev(struct manager *m)
+{
+	char *path = must_format("%s/incomplete", m->options.state);
+
+	if (is_there(m, "/dev/iommu") && (is_there(m, "/sys/module/iommufd") ||
+					  is_there(m, "/sys/module/granule_vfio")))
+		unlink(path);
+	else if (write_file(path, ""))
+		log_warning("%s cannot be written; restart iommud when the "
+			    "modules granule and granule-vfio are loaded",
+			    path);
+	free(path);
+}
+
 /* What systemd passed: listening sockets, and memory of named IOASes. */
 static int adopt(struct manager *m)
 {
@@ -316,6 +340,7 @@ int manager_start(struct manager *m)
 		rc = make_state(m);
 	if (rc)
 		return rc;
+	tell_udev(m);
 	m->server.handle = service_handle;
 	m->server.closed = closed;
 	m->server.userdata = m->service;

@@ -6,6 +6,7 @@
     service  sandbox, restart, kill -9, reload, stop, activation
     hotplug  devices that come and go, in use and not
     race     the same without the rules: the host's driver wins
+    late     the modules are loaded when the daemon is there
 
 tests/daemon/system-vm starts it in the VM. Prints TAP.
 """
@@ -413,9 +414,41 @@ def test_race():
        "%s %s" % (driver(TAKEN), driver(LEFT)))
 
 
+def test_late():
+    """What its sandbox cannot know when it starts."""
+    loaders = ["modprobe@%s.service" % m
+               for m in ("granule", "granule_vfio", "vfio_pci")]
+    run("systemctl", "stop", "iommud.socket", "iommud.service")
+    for device in (EDU, POOLED, TAKEN):
+        if driver(device) == "vfio-pci":
+            write(PCI + device + "/driver/unbind", device)
+    run("systemctl", "mask", "--runtime", *loaders)
+    run("modprobe", "-r", "vfio-pci", "granule-vfio", "granule")
+    run("systemctl", "start", "iommud.socket", "iommud.service")
+    before = main_pid()
+    ok(before and not os.path.exists("/dev/iommu") and
+       os.path.exists("/run/iommud/incomplete"),
+       "the daemon starts without any of the modules",
+       run("lsmod") + journal("-u", "iommud", "-n", "20"))
+    run("modprobe", "granule")
+    run("modprobe", "vfio-pci")
+    ok(wait_until(lambda: driver(EDU) == "vfio-pci" and
+                  not os.path.exists("/run/iommud/incomplete"), SOON)
+       is not None and main_pid() != before,
+       "it is started anew when they are loaded",
+       journal("-u", "iommud", "-n", "20"))
+    wait_until(lambda: not call("GetStatus")["jobs"], SOON)
+    user = User(NOBODY, hold, EDU)
+    heard = user.hear()
+    ok(heard == "dma", "and may open what they made", heard)
+    user.kill()
+    run("systemctl", "unmask", "--runtime", *loaders)
+
+
 def main():
     tests = [test_boot, test_clients, test_sandbox, test_restart,
-             test_passed_on, test_reload, test_hotplug, test_stop, test_race]
+             test_passed_on, test_reload, test_hotplug, test_stop, test_race,
+             test_late]
     names = sys.argv[1:]
     for test in tests:
         if not names or test.__name__[len("test_"):] in names:

@@ -837,6 +837,31 @@ def test_queued_files():
             client.close()
 
 
+def test_incomplete():
+    """Of which modules systemd could not know."""
+    got = []
+    place = Place()
+    with place as daemon:
+        for path, there in (("/sys/module/granule_vfio", True),
+                            ("/dev/iommu", False),
+                            ("/sys/module/granule_vfio", False)):
+            got.append(os.path.exists(daemon.state + "/incomplete"))
+            daemon.stop()
+            if there:
+                os.makedirs(place.root + path)
+            else:
+                os.rename(place.root + path, place.root + "/away")
+            daemon.start()
+            if not there:
+                got.append(os.path.exists(daemon.state + "/incomplete"))
+                os.rename(place.root + "/away", place.root + path)
+                daemon.stop()
+                daemon.start()
+        ok(got == [True, False, True, False, True], "a daemon that starts "
+           "without /dev/iommu or nodes of devices leaves a word for udev",
+           got)
+
+
 def test_huge_pages():
     """Memory of other pages is other memory."""
     huge = 2 << 20
@@ -888,6 +913,7 @@ def main():
     test_retry()
     test_many_devices()
     test_huge_pages()
+    test_incomplete()
     test_queued_files()
     return tap.end()
 

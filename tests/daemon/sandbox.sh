@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The unit's sandbox: how much is left open, by systemd's own measure, and that
-# its filter lets through every system call that the daemon makes.
+# The units' sandboxes: how much is left open, by systemd's own measure, and that
+# their filters let through every system call that the daemon makes.
 #
-# usage: sandbox.sh IOMMUD UNIT SOURCE_DIR
+# usage: sandbox.sh IOMMUD UNIT EARLY_UNIT SOURCE_DIR
 set -u
-program=$1 unit=$2 source=$3
+program=$1 service=$2 early=$3 source=$4
 # shellcheck source-path=SCRIPTDIR source=../tap.sh
 . "$(dirname "$0")/../tap.sh"
 
@@ -21,8 +21,8 @@ members() {
 	done
 }
 
-allowed() {
-	local set
+allowed() { # UNIT
+	local unit=$1 set
 	{
 		members @default
 		sed -n 's/^SystemCallFilter=\([^~].*\)/\1/p' "$unit" | tr ' ' '\n' |
@@ -41,7 +41,7 @@ allowed() {
 	comm -23 "$work/in" "$work/minus"
 }
 
-used() {
+places() {
 	mkdir -p "$work/etc/iommud.d"
 	python3 "$source/tests/cli/fixture.py" \
 		"$source/tests/cli/fixtures/host.txt" "$work/root"
@@ -50,6 +50,20 @@ used() {
 		 "start": "boot"}}, "ioases": {"p": {"regions": {"r":
 		 {"size": "4K", "iova": "0x0"}}}}}
 	P
+}
+
+calls() {
+	awk '{ print $2 }' "$work/trace" | grep -oE '^[a-z_0-9]+\(' | tr -d '(' |
+		sort -u
+}
+
+used_early() {
+	strace -f -o "$work/trace" "$program" --early --config "$work/etc" \
+		--root "$work/root" 2>"$work/log"
+	calls
+}
+
+used() {
 	strace -f -o "$work/trace" "$program" --config "$work/etc" --state \
 		"$work/run" --socket "$work/sock" --root "$work/root" 2>"$work/log" &
 	local pid=$! i
@@ -77,19 +91,31 @@ used() {
 	# strace passes it on to what it runs.
 	kill -TERM "$(pgrep -P "$pid" -x "$(basename "$program" | cut -c1-15)")"
 	wait "$pid"
-	awk '{ print $2 }' "$work/trace" | grep -oE '^[a-z_0-9]+\(' | tr -d '(' |
-		sort -u
+	calls
 }
 
-ok "systemd-analyze security: at most 2.0" systemd-analyze security \
-	--offline=true --threshold=20 --no-pager "$unit"
-if command -v strace >/dev/null; then
-	allowed >"$work/allowed"
-	used >"$work/used"
+# filter UNIT FEWEST COMMAND: one test, of what COMMAND prints.
+filter() {
+	local name
+	name=$(basename "$1")
+	allowed "$1" >"$work/allowed"
+	"$3" >"$work/used"
 	comm -23 "$work/used" "$work/allowed" >"$work/refused"
-	ok "the filter lets through what iommud calls ($(wc -l <"$work/used"))" \
-		sh -c 'cat "$1"; [ ! -s "$1" ] && [ "$(wc -l <"$2")" -gt 30 ]' - \
-		"$work/refused" "$work/used"
+	ok "$name: the filter lets through what it calls ($(wc -l <"$work/used"))" \
+		sh -c 'cat "$1"; [ ! -s "$1" ] && [ "$(wc -l <"$2")" -gt "$3" ]' - \
+		"$work/refused" "$work/used" "$2"
+}
+
+for unit in "$service" "$early"; do
+	ok "$(basename "$unit"): systemd-analyze security: at most 2.0" \
+		systemd-analyze security --offline=true --threshold=20 --no-pager \
+		"$unit"
+done
+if command -v strace >/dev/null; then
+	places
+	filter "$early" 15 used_early
+	ok "which kept a device" grep -q ': kept for vfio-pci' "$work/log"
+	filter "$service" 30 used
 else
 	skip "system calls" "strace is not installed"
 fi

@@ -807,12 +807,9 @@ def test_many_devices():
               " driver=e1000e" % (i >> 8, i >> 3 & 31, i & 7, i)
               for i in range(2000)]
     with Place(description="\n".join(lines) + "\n") as daemon:
-        daemon.call("ListDevices")
-        start = time.monotonic()
         devices = daemon.call("ListDevices")["devices"]
-        took = time.monotonic() - start
-        ok(len(devices) == 2000 and not any(d["viable"] for d in devices),
-           "2000 devices are listed (in %d ms)" % (took * 1000))
+        ok(len({d["device"] for d in devices}) == 2000 and
+           not any(d["viable"] for d in devices), "2000 devices are listed")
 
 
 def test_queued_files():

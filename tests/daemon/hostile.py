@@ -10,6 +10,7 @@ import os
 import random
 import resource
 import select
+import signal
 import socket
 import sys
 import tempfile
@@ -20,7 +21,7 @@ PROGRAM, SOURCE = (os.path.abspath(a) for a in sys.argv[1:3])
 sys.path[:0] = [SOURCE + "/tests/daemon", SOURCE + "/tests/cli",
                 SOURCE + "/tests"]
 import fixture  # noqa: E402
-from harness import Daemon, wait_until  # noqa: E402
+from harness import Daemon, die_with_us, wait_until  # noqa: E402
 from tap import Tap  # noqa: E402
 
 SEED = int(os.environ.get("GRANULE_SEED", "0")) or random.randrange(1 << 32)
@@ -29,6 +30,7 @@ SEED = int(os.environ.get("GRANULE_SEED", "0")) or random.randrange(1 << 32)
 MEMORY = (288 if "sanitized" in PROGRAM else 64) << 10
 GET_INFO = b'{"method":"org.varlink.service.GetInfo"}\0'
 STATUS = b'{"method":"org.granule.iommud.GetStatus"}\0'
+ROOT = os.getuid() == 0
 
 tap = Tap()
 ok = tap.ok
@@ -251,25 +253,48 @@ def test_slow_reader(daemon):
     changer.close()
 
 
-def test_connections(daemon):
-    socks, refused = [], 0
-    for _ in range(3000):
-        sock = socket.socket(socket.AF_UNIX)
-        sock.setblocking(False)
-        try:
-            sock.connect(daemon.socket)
-        except BlockingIOError:
-            refused += 1
-            sock.close()
-            continue
-        socks.append(sock)
-        if len(socks) >= 900:
-            socks.pop(0).close()
-    ok(wait_until(lambda: int(daemon.status("FDSize")) < 1024) is not None and
-       daemon.fds() < 250, "3000 connections: %d descriptors in the daemon"
-       % daemon.fds())
-    for sock in socks:
-        sock.close()
+def crowd(daemon, uid, count):
+    """A process of a user's with so many connections, and a pipe to say so."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    try:
+        die_with_us()
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, hard))
+        if ROOT:
+            os.setgroups([])
+            os.setresuid(uid, uid, uid)
+        socks = [connect(daemon) for _ in range(count)]
+        os.write(writer, b"%d" % len(socks))
+        signal.pause()
+    finally:
+        os._exit(1)
+
+
+def test_connections(daemon, bystander):
+    """More than there may be in all; each user tries for more than its own."""
+    calls = bystander.calls
+    crowds = [crowd(daemon, 1001 + i, 1000) for i in range(3)]
+    there = [os.read(reader, 16) for _, reader in crowds]
+    few = wait_until(lambda: daemon.fds() < 250)
+    fds = daemon.fds()
+    ok(there == [b"1000"] * 3 and few is not None and fds > 100,
+       "3000 connections at once: %d descriptors in the daemon" % fds, there)
+    ok(wait_until(lambda: bystander.calls > calls + 20) is not None,
+       "another client is served meanwhile", bystander.error)
+    if ROOT:
+        count = daemon.call("GetStatus")["connections"]
+        ok(100 < count <= 202, "and a new one of root's; %d are connected"
+           % count)
+    else:
+        tap.skip("a new one of root's", "not root")
+    for pid, reader in crowds:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(reader)
     ok(wait_until(lambda: try_status(daemon)) is not None,
        "when they are gone it is as before")
 
@@ -353,6 +378,7 @@ def test_few_descriptors(directory):
 
 def main():
     with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
         fixture.build(SOURCE + "/tests/cli/fixtures/host.txt",
                       directory + "/root")
         daemon = Daemon(PROGRAM, directory, directory + "/root", {
@@ -363,6 +389,7 @@ def main():
                      test_halves, test_slow_reader, test_garbage,
                      test_vanishing):
             test(daemon)
+        test_connections(daemon, bystander)
         bystander.stop.set()
         bystander.join()
         ok(bystander.error is None and bystander.calls > 100 and
@@ -370,7 +397,6 @@ def main():
            "slowest took %d ms" % (bystander.calls, bystander.worst * 1000),
            bystander.error)
         bystander.client.close()
-        test_connections(daemon)
         peak = int(daemon.status("VmHWM"))
         ok(peak < MEMORY, "the daemon never took more than %d MiB (%.1f)"
            % (MEMORY >> 10, peak / 1024))

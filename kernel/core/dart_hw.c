@@ -269,18 +269,23 @@ int dart_hw_flush(struct dart_hw *hw, const struct dart_streams *streams)
 	return rc;
 }
 
-void dart_hw_block(struct dart_hw *hw, const struct dart_streams *streams)
+/* What is cached stays. A locked DART cannot be stopped. */
+static void stop(struct dart_hw *hw, const struct dart_streams *streams)
 {
 	unsigned int i, j;
 
-	if (!hw->locked)
-		for (i = 0; i < hw->streams; i++) {
-			if (!dart_streams_has(streams, i))
-				continue;
-			write_reg(hw, tcr_of(hw, i), 0);
-			for (j = 0; j < hw->variant->ttbrs; j++)
-				write_reg(hw, ttbr_of(hw, i, j), 0);
-		}
+	for (i = 0; i < hw->streams && !hw->locked; i++) {
+		if (!dart_streams_has(streams, i))
+			continue;
+		write_reg(hw, tcr_of(hw, i), 0);
+		for (j = 0; j < hw->variant->ttbrs; j++)
+			write_reg(hw, ttbr_of(hw, i, j), 0);
+	}
+}
+
+void dart_hw_block(struct dart_hw *hw, const struct dart_streams *streams)
+{
+	stop(hw, streams);
 	dart_hw_flush(hw, streams);
 }
 
@@ -291,7 +296,7 @@ int dart_hw_reset(struct dart_hw *hw)
 
 	for (i = 0; i < hw->streams; i++)
 		dart_streams_add(&all, i);
-	dart_hw_block(hw, &all);
+	stop(hw, &all);
 	/* TCR tells them apart; this switch is for all at once. */
 	for (i = 0; i * 32 < hw->streams && !hw->locked; i++)
 		write_reg(hw, hw->variant->enable + 4 * i, U32_MAX);
@@ -333,7 +338,7 @@ int dart_hw_translate(struct dart_hw *hw, const struct dart_streams *streams,
 	if (hw->locked)
 		return -EACCES;
 	/* Never by new tables with what is cached of the old ones. */
-	dart_hw_block(hw, streams);
+	stop(hw, streams);
 	for (i = 0; i < hw->streams; i++) {
 		if (!dart_streams_has(streams, i))
 			continue;

@@ -2,7 +2,7 @@
 /*
  * A DART at the level of its registers: it walks the tables in memory as the
  * device would, caches what it found, and what it did not find, until it is
- * told to forget it. The same bits as in core/dart_table.c and core/dart_hw.c,
+ * told to forget it. Until then it also goes by the TTBR that it knows. The same bits as in core/dart_table.c and core/dart_hw.c,
  * written down a second time, so that a mistake has to be made twice.
  *
  * For unit tests, and for granule-dart-test.ko. Whoever includes it defines
@@ -25,6 +25,15 @@ struct model_cached {
 	u64 entry;		/* 0: nothing is there */
 };
 
+/* Of what DARTs are told to forget, what this one keeps: tests notice it. */
+struct model_mistake {
+	unsigned int every;	/* ignores every Nth FLUSH; 0: none */
+	bool one_stream;	/* and only what concerns this one: */
+	unsigned int stream;
+};
+
+#define MODEL_TTBRS 64		/* of all streams */
+
 struct model_dart {
 	/* A table in memory; NULL: there is none, or not any more. */
 	void *(*virt)(void *context, u64 phys);
@@ -38,8 +47,9 @@ struct model_dart {
 	bool taken;
 	bool deaf;		/* never idle again */
 	unsigned int busy;	/* reads until it is */
-	bool forgets_not;	/* a mistake: FLUSH does nothing */
+	struct model_mistake mistake;
 	struct model_cached cached[MODEL_CACHED];
+	u32 ttbrs[MODEL_TTBRS];	/* as they were at the last FLUSH */
 	unsigned int flushes;
 };
 
@@ -76,13 +86,39 @@ static inline u32 model_ttbr(const struct model_dart *d, unsigned int stream,
 			  0x200 + 16 * stream + 4 * index;
 }
 
+/* The registers that a stream has, and where the model keeps what they said. */
+static inline unsigned int model_ttbrs(const struct model_dart *d)
+{
+	return d->t8110 ? 1 : 4;
+}
+
+static inline u32 *model_known_ttbr(struct model_dart *d, unsigned int stream,
+				    unsigned int index)
+{
+	return &d->ttbrs[stream * model_ttbrs(d) + index];
+}
+
+static inline bool model_ignores(const struct model_dart *d,
+				 unsigned int stream)
+{
+	const struct model_mistake *m = &d->mistake;
+
+	return m->every && d->flushes % m->every == 0 &&
+	       (!m->one_stream || m->stream == stream);
+}
+
 static inline void model_forget(struct model_dart *d, unsigned int stream)
 {
 	unsigned int i;
 
+	if (model_ignores(d, stream))
+		return;
 	for (i = 0; i < MODEL_CACHED; i++)
-		if (d->cached[i].stream == stream && !d->forgets_not)
+		if (d->cached[i].stream == stream)
 			d->cached[i].valid = false;
+	for (i = 0; i < model_ttbrs(d); i++)
+		*model_known_ttbr(d, stream, i) =
+			*model_reg(d, model_ttbr(d, stream, i));
 }
 
 static inline void model_obey(struct model_dart *d, u32 value)
@@ -216,13 +252,20 @@ static inline u64 model_entry_phys(const struct model_dart *d, u64 entry)
 	return (entry >> 12 & ((1ULL << 24) - 1)) << 12;
 }
 
-/* The second-level entry; *level: how far it came when there is none. */
-static inline u64 model_walk(struct model_dart *d, unsigned int stream, u64 iova,
-		      unsigned int *level)
+/* Which of a stream's TTBRs. */
+static inline unsigned int model_index(const struct model_dart *d, u64 iova)
+{
+	return iova >> (d->shift + 2 * (d->shift - 3));
+}
+
+/*
+ * The second-level entry, by what a TTBR says; *level: how far it came when
+ * there is none.
+ */
+static inline u64 model_walk(struct model_dart *d, u32 ttbr, u64 iova,
+			     unsigned int *level)
 {
 	unsigned int bits = d->shift - 3, mask = (1U << bits) - 1;
-	u32 ttbr = *model_reg(d, model_ttbr(d, stream,
-					    iova >> (d->shift + 2 * bits)));
 	u64 *table, entry;
 
 	*level = 0;
@@ -270,7 +313,9 @@ static inline u64 model_access(struct model_dart *d, unsigned int stream,
 		c = &d->cached[model_random(d) % MODEL_CACHED];
 		*c = (struct model_cached){
 			true, stream, page,
-			model_walk(d, stream, iova, &level)
+			model_walk(d, *model_known_ttbr(d, stream,
+							model_index(d, iova)),
+				   iova, &level)
 		};
 	}
 	no_read = d->format_2 ? 3 : 8;
@@ -289,6 +334,34 @@ static inline u64 model_access(struct model_dart *d, unsigned int stream,
 		return U64_MAX;
 	}
 	return model_entry_phys(d, c->entry) | (iova & ((1ULL << d->shift) - 1));
+}
+
+/*
+ * Does it keep what is not so any more? It should have been told to forget it,
+ * be the stream blocked or not. After a DART's driver has done something.
+ */
+static inline bool model_stale(struct model_dart *d)
+{
+	const struct model_cached *c;
+	unsigned int i, j, level;
+	u32 ttbr;
+	u64 iova;
+
+	for (i = 0; i < d->streams; i++)
+		for (j = 0; j < model_ttbrs(d); j++)
+			if (*model_known_ttbr(d, i, j) !=
+			    *model_reg(d, model_ttbr(d, i, j)))
+				return true;
+	for (c = d->cached; c < d->cached + MODEL_CACHED; c++) {
+		if (!c->valid)
+			continue;
+		iova = c->page << d->shift;
+		ttbr = *model_reg(d, model_ttbr(d, c->stream,
+						model_index(d, iova)));
+		if (model_walk(d, ttbr, iova, &level) != c->entry)
+			return true;
+	}
+	return false;
 }
 
 #endif

@@ -234,6 +234,81 @@ TEST_F(dart, all_of_a_device_or_nothing)
 	dart_domain_detach(d, a, 2);
 }
 
+/* One page at @iova, in tables of their own. */
+static void one_page(struct dart_table *t, struct dart_root *root,
+		     const struct dart_memory *ops, const struct dart_hw *hw,
+		     u64 iova, u64 *ttbrs)
+{
+	unsigned int i;
+
+	if (dart_table_init(t, ops, &hw->geometry, 0) ||
+	    dart_root_add(t, root, NULL, 0) ||
+	    dart_table_map(t, iova, DATA, PAGE, RW, 0))
+		abort();
+	for (i = 0; i < DART_MAX_TTBRS; i++)
+		ttbrs[i] = dart_root_ttbr(t, root, i);
+}
+
+/* From one place to another, without being blocked in between. */
+TEST_F(dart, nothing_cached_comes_along)
+{
+	struct dart_attach a = streams_of(&self->hw[1], 4, 2);
+	struct model_dart *d = &self->model[1];
+	u64 ttbrs[2][DART_MAX_TTBRS];
+	struct dart_table table[2];
+	struct dart_root root[2];
+	int i;
+
+	for (i = 0; i < 2; i++)
+		one_page(&table[i], &root[i], &self->ops, a.hw, PAGE * i,
+			 ttbrs[i]);
+	ASSERT_EQ(0, dart_hw_translate(a.hw, &a.streams, ttbrs[0]));
+	EXPECT_EQ(DATA, model_access(d, 4, 0, true));
+	EXPECT_EQ(U64_MAX, model_access(d, 5, PAGE, true));
+	ASSERT_EQ(0, dart_hw_translate(a.hw, &a.streams, ttbrs[1]));
+	EXPECT_FALSE(model_stale(d));
+	EXPECT_EQ(U64_MAX, model_access(d, 4, 0, true));
+	EXPECT_EQ(DATA, model_access(d, 5, PAGE, true));
+	/* To where it is already: what its tables are now is what counts. */
+	EXPECT_EQ(PAGE, dart_table_unmap(&table[1], PAGE, PAGE));
+	ASSERT_EQ(0, dart_hw_translate(a.hw, &a.streams, ttbrs[1]));
+	EXPECT_EQ(U64_MAX, model_access(d, 5, PAGE, true));
+	/* Who has left the tables is not told what becomes of them. */
+	ASSERT_EQ(0, dart_hw_bypass(a.hw, &a.streams));
+	EXPECT_EQ(PAGE, model_access(d, 5, PAGE, true));
+	EXPECT_EQ(0, dart_table_map(&table[1], PAGE, DATA, PAGE, RW, 0));
+	EXPECT_FALSE(model_stale(d));
+	ASSERT_EQ(0, dart_hw_translate(a.hw, &a.streams, ttbrs[0]));
+	EXPECT_EQ(DATA, model_access(d, 4, 0, true));
+	dart_hw_block(a.hw, &a.streams);
+	EXPECT_FALSE(model_stale(d));
+	for (i = 0; i < 2; i++) {
+		dart_root_remove(&table[i], &root[i]);
+		dart_table_exit(&table[i]);
+	}
+}
+
+/* Whatever was there before the driver. */
+TEST_F(dart, reset_forgets)
+{
+	struct dart_attach a = streams_of(&self->hw[0], 4, 1);
+	struct model_dart *d = &self->model[0];
+	u64 ttbrs[DART_MAX_TTBRS];
+	struct dart_table table;
+	struct dart_root root;
+
+	one_page(&table, &root, &self->ops, a.hw, 0, ttbrs);
+	ASSERT_EQ(0, dart_hw_translate(a.hw, &a.streams, ttbrs));
+	EXPECT_EQ(DATA, model_access(d, 4, 0, true));
+	EXPECT_EQ(0, dart_hw_reset(a.hw));
+	EXPECT_EQ(U64_MAX, model_access(d, 4, 0, true));
+	EXPECT_FALSE(model_stale(d));
+	d->deaf = true;
+	EXPECT_EQ(-ETIMEDOUT, dart_hw_reset(a.hw));
+	dart_root_remove(&table, &root);
+	dart_table_exit(&table);
+}
+
 /* --- locked by firmware --- */
 
 #define FIRMWARE (32ULL << 20)	/* an IOVA */

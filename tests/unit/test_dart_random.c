@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Domains over three DARTs at random: what devices reach is what a plain array
- * says, after every step. The third DART is locked, and firmware has a picture
- * mapped for one of its streams.
+ * says, and no DART keeps what is not so any more, after every step. The third
+ * DART is locked, and firmware has a picture mapped for one of its streams.
  *
  * GRANULE_DART_STEPS sets the number of steps of each run.
  */
@@ -37,8 +37,25 @@ struct cell {
 struct device {
 	unsigned int nr;
 	struct dart_attach at[2];
-	unsigned int dart[2], stream[2];
+	unsigned int dart[2];
 	int domain;		/* -1: blocked */
+};
+
+#define DEVICES 6
+#define STREAMS 8	/* that devices have, of each DART */
+
+enum {
+	MAP = 1 << 0,
+	UNMAP = 1 << 1,
+	ATTACH = 1 << 2,
+	DETACH = 1 << 3,
+	ANY = MAP | UNMAP | ATTACH | DETACH,
+};
+
+/* What one DART does not do of what it is told in some kinds of steps. */
+struct mutation {
+	unsigned int dart, steps;
+	struct model_mistake mistake;
 };
 
 struct world {
@@ -48,10 +65,11 @@ struct world {
 	struct dart_hw hw[DARTS];
 	struct dart_domain domain[DOMAINS];
 	struct cell want[DOMAINS][WINDOWS][PAGES];
-	struct device device[6];
+	struct device device[DEVICES];
 	struct dart_table firmware[2];
 	struct dart_root firmware_root[2];
 	u64 random;
+	const struct mutation *mutation;	/* or NULL */
 	unsigned int wrong;
 	char what[200];
 };
@@ -77,8 +95,7 @@ static void add_device(struct world *w, unsigned int index, unsigned int nr,
 	struct device *d = &w->device[index];
 
 	*d = (struct device){ .nr = nr, .domain = -1,
-			      .dart = { dart, dart2 },
-			      .stream = { stream, stream2 } };
+			      .dart = { dart, dart2 } };
 	d->at[0].hw = &w->hw[dart];
 	dart_streams_add(&d->at[0].streams, stream);
 	d->at[1].hw = &w->hw[dart2];
@@ -117,13 +134,15 @@ static void firmware_boots(struct world *w)
 		abort();
 }
 
-static void world_init(struct world *w, const char *kind, u64 seed)
+static void world_init(struct world *w, const char *kind, u64 seed,
+		       const struct mutation *mutation)
 {
 	struct dart_io io;
 	unsigned int i;
 
 	memset(w, 0, sizeof(*w));
 	w->random = seed;
+	w->mutation = mutation;
 	w->memory.shift = 14;
 	w->ops = (struct dart_memory){ model_alloc, model_free, model_phys,
 				       model_virt, &w->memory };
@@ -143,6 +162,7 @@ static void world_init(struct world *w, const char *kind, u64 seed)
 	add_device(w, 0, 1, 0, 0, 0, 0);
 	add_device(w, 1, 2, 0, 1, 1, 1);
 	add_device(w, 2, 1, 1, 2, 1, 2);
+	dart_streams_add(&w->device[2].at[0].streams, 7);
 	add_device(w, 3, 1, 2, 3, 2, 3);	/* sees firmware's picture */
 	add_device(w, 4, 2, 0, 4, 2, 4);
 	add_device(w, 5, 2, 1, 5, 0, 6);
@@ -152,7 +172,7 @@ static unsigned int world_exit(struct world *w)
 {
 	unsigned int i;
 
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < DEVICES; i++)
 		if (w->device[i].domain >= 0)
 			dart_domain_detach(&w->domain[w->device[i].domain],
 					   w->device[i].at, w->device[i].nr);
@@ -201,6 +221,17 @@ static u64 should_reach(const struct world *w, const struct device *d,
 
 /* --- steps --- */
 
+/* Of what kind is what comes now? */
+static void step_is(struct world *w, unsigned int kind)
+{
+	const struct mutation *m = w->mutation;
+
+	if (m)
+		w->model[m->dart].mistake =
+			m->steps & kind ? m->mistake :
+					  (struct model_mistake){ 0 };
+}
+
 static void step_map(struct world *w, bool fail)
 {
 	unsigned int domain = below(w, DOMAINS), window = below(w, WINDOWS);
@@ -217,6 +248,7 @@ static void step_map(struct world *w, bool fail)
 			want = -EEXIST;
 	if (window == FIRMWARE && firmware_in(w, domain))
 		want = -EEXIST;
+	step_is(w, MAP);
 	w->memory.fail_after = fail ? 1 + below(w, 2) : 0;
 	rc = dart_domain_map(&w->domain[domain], iova, phys, nr * PAGE, prot,
 			     0);
@@ -241,6 +273,7 @@ static void step_unmap(struct world *w)
 		want += w->want[domain][window][page + i].prot ? PAGE : 0;
 		w->want[domain][window][page + i].prot = 0;
 	}
+	step_is(w, UNMAP);
 	got = dart_domain_unmap(&w->domain[domain],
 				windows[window] + page * PAGE, nr * PAGE);
 	if (got != want)
@@ -249,10 +282,11 @@ static void step_unmap(struct world *w)
 
 static void step_attach(struct world *w, bool fail)
 {
-	struct device *d = &w->device[below(w, 6)];
+	struct device *d = &w->device[below(w, DEVICES)];
 	unsigned int domain = below(w, DOMAINS);
 	int want = 0, rc;
 
+	step_is(w, d->domain >= 0 ? DETACH : ATTACH);
 	if (d->domain >= 0) {
 		dart_domain_detach(&w->domain[d->domain], d->at, d->nr);
 		d->domain = -1;
@@ -270,22 +304,33 @@ static void step_attach(struct world *w, bool fail)
 		d->domain = domain;
 }
 
+/* One of those that a device has at a DART. */
+static unsigned int some_stream(struct world *w, const struct dart_attach *at)
+{
+	unsigned int n = below(w, STREAMS);
+
+	while (!dart_streams_has(&at->streams, n))
+		n = (n + 1) % STREAMS;
+	return n;
+}
+
 static void look(struct world *w)
 {
-	const struct device *d = &w->device[below(w, 6)];
+	const struct device *d = &w->device[below(w, DEVICES)];
 	unsigned int part = below(w, d->nr), window = below(w, WINDOWS);
 	unsigned int page = below(w, PAGES);
+	unsigned int stream = some_stream(w, &d->at[part]);
 	u64 offset = below(w, PAGE), iova = windows[window] + page * PAGE;
 	bool write = below(w, 2);
 	u64 want = should_reach(w, d, part, window, page, write);
 	struct dart_error error;
-	u64 got = model_access(&w->model[d->dart[part]], d->stream[part],
+	u64 got = model_access(&w->model[d->dart[part]], stream,
 			       iova + offset, write);
 
 	if (got != (want == U64_MAX ? want : want + offset))
 		wrong(w, "access", got, want);
 	if (dart_hw_error(&w->hw[d->dart[part]], &error) &&
-	    (error.stream != d->stream[part] || error.iova != iova + offset ||
+	    (error.stream != stream || error.iova != iova + offset ||
 	     want != U64_MAX))
 		wrong(w, "error", error.iova, iova + offset);
 }
@@ -303,6 +348,9 @@ static void run(struct world *w, unsigned int steps)
 			step_unmap(w);
 		else
 			step_attach(w, n < 82);
+		for (j = 0; j < DARTS; j++)
+			if (model_stale(&w->model[j]))
+				wrong(w, "kept what is not so any more", i, j);
 		for (j = 0; j < 4; j++)
 			look(w);
 	}
@@ -334,25 +382,96 @@ TEST_F(random, devices_reach_what_is_mapped)
 {
 	const char *steps = getenv("GRANULE_DART_STEPS");
 
-	world_init(self->world, variant->kind, random_seed(variant->kind));
+	world_init(self->world, variant->kind, random_seed(variant->kind),
+		   NULL);
 	run(self->world, steps ? strtoul(steps, NULL, 0) : 40000);
 	EXPECT_EQ(0, self->world->wrong)
 		TH_LOG("%s", self->world->what);
 	EXPECT_EQ(0, world_exit(self->world));
 }
 
-/* The test would see it if something stayed cached. */
-TEST_F(random, what_is_not_forgotten_is_noticed)
+/* --- mutations: it would be seen if something was not forgotten --- */
+
+#define SEED 12345
+#define ENOUGH 40000
+
+static bool noticed(struct world *w, const char *kind, unsigned int dart,
+		    unsigned int steps, struct model_mistake mistake)
 {
-	unsigned int dart;
+	struct mutation m = { dart, steps, mistake };
+	unsigned int leaked;
+
+	world_init(w, kind, SEED, &m);
+	run(w, ENOUGH);
+	leaked = world_exit(w);
+	return w->wrong && !leaked;
+}
+
+/* The same steps with DARTs that make no mistake. */
+TEST_F(random, control)
+{
+	world_init(self->world, variant->kind, SEED, NULL);
+	run(self->world, ENOUGH);
+	EXPECT_EQ(0, self->world->wrong)
+		TH_LOG("%s", self->world->what);
+	EXPECT_EQ(0, world_exit(self->world));
+}
+
+TEST_F(random, each_kind_of_flush_is_missed)
+{
+	static const unsigned int kinds[] = { MAP, UNMAP, ATTACH, DETACH, ANY };
+	static const unsigned int every[] = { 1, 2, 3, 10 };
+	unsigned int dart, i, j;
 
 	for (dart = 0; dart < DARTS; dart++) {
-		world_init(self->world, variant->kind, 12345);
-		self->world->model[dart].forgets_not = true;
-		run(self->world, 40000);
-		EXPECT_NE(0, self->world->wrong);
-		world_exit(self->world);
+		for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+			for (j = 0; j < ARRAY_SIZE(every); j++) {
+				struct model_mistake m = { .every = every[j] };
+
+				EXPECT_TRUE(noticed(self->world, variant->kind,
+						    dart, kinds[i], m))
+					TH_LOG("DART %u, steps %#x, every %u",
+					       dart, kinds[i], every[j]);
+			}
+		}
 	}
+}
+
+static bool stream_used(const struct world *w, unsigned int dart,
+			unsigned int stream)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < DEVICES; i++)
+		for (j = 0; j < w->device[i].nr; j++)
+			if (w->device[i].dart[j] == dart &&
+			    dart_streams_has(&w->device[i].at[j].streams,
+					     stream))
+				return true;
+	return false;
+}
+
+/* The other streams of the DART, and of the device, are told. */
+TEST_F(random, each_stream_is_missed)
+{
+	unsigned int dart, stream, used = 0;
+
+	world_init(self->world, variant->kind, SEED, NULL);
+	world_exit(self->world);
+	for (dart = 0; dart < DARTS; dart++) {
+		for (stream = 0; stream < STREAMS; stream++) {
+			struct model_mistake m = { 1, true, stream };
+
+			/* What no device has, nobody has to forget. */
+			if (!stream_used(self->world, dart, stream))
+				continue;
+			used++;
+			EXPECT_TRUE(noticed(self->world, variant->kind, dart,
+					    ANY, m))
+				TH_LOG("DART %u, stream %u", dart, stream);
+		}
+	}
+	EXPECT_EQ(10, used);
 }
 
 TEST_HARNESS_MAIN

@@ -178,6 +178,15 @@ def run_tap(name, program):
     return read_tap(run.stdout.splitlines(), name, run.returncode)
 
 
+def run_dart_long():
+    """A million random steps and more, of three kinds of DARTs together."""
+    run = subprocess.run([BUILD + "/tests/unit/test_dart_random"],
+                         env=dict(os.environ, GRANULE_DART_STEPS="400000"),
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         text=True)
+    return read_tap(run.stdout.splitlines(), "dart-long", run.returncode)
+
+
 def run_granule(kernel):
     """Users of /dev/iommu and of the DMA API behind a virtio IOMMU."""
     totals = Totals()
@@ -393,6 +402,7 @@ SUITES = {
     "system-6.12-all": (False, run_system, ["6.12"]),
     "system-6.1-all": (False, run_system, ["6.1"]),
     "kernel-dma-long": (False, run_kernel_dma, ["6.12", *KERNEL_DMA_LONG]),
+    "dart-long": (False, run_dart_long, []),
     "vm-tool": (False, run_tap, ["tools/vm", "tests/vm/test-vm.sh"]),
     "packages": (False, run_tap, ["packages", "tests/packaging/deb.sh"]),
     "handoff-6.12": (False, run_handoff, ["6.12"]),

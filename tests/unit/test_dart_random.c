@@ -378,7 +378,8 @@ FIXTURE_TEARDOWN(random)
 	free(self->world);
 }
 
-TEST_F(random, devices_reach_what_is_mapped)
+/* Many steps take longer than the harness waits. */
+TEST_F_TIMEOUT(random, devices_reach_what_is_mapped, 1200)
 {
 	const char *steps = getenv("GRANULE_DART_STEPS");
 

@@ -21,24 +21,31 @@ static int viommu_id_attach(struct viommu *viommu, u32 id,
 			    struct viommu_part *to)
 {
 	struct viommu_part *from = xa_load(&viommu->attached, id);
+	unsigned long irqs;
 	int rc;
 
 	if (from == to)
 		return 0;
 	/* So that noting it cannot fail. */
-	rc = xa_reserve(&viommu->attached, id, GFP_KERNEL);
+	rc = xa_reserve_irq(&viommu->attached, id, GFP_KERNEL);
 	if (rc)
 		return rc;
-	rc = viommu_send_attach(viommu, id, to->id, to->attach_flags);
+	/* For viommu_part_cut(), it is noted while nobody else can ask. */
+	spin_lock_irqsave(&viommu->lock, irqs);
+	rc = viommu_ask_attach(viommu, id, to->cut ? &viommu->blocked : to);
+	if (!rc && to->cut)
+		rc = -EIO;
+	/* After an error it may be anywhere but in the domain that it was in. */
+	if (rc)
+		xa_erase(&viommu->attached, id);
+	else
+		xa_store(&viommu->attached, id, to, GFP_ATOMIC);
+	spin_unlock_irqrestore(&viommu->lock, irqs);
 	/* Until here, what was unmapped had to be unmapped in the device. */
 	if (from && !--from->endpoints)
 		viommu_part_retire(from);
-	if (rc) {
-		/* It may be anywhere but in the domain that it was in. */
-		xa_erase(&viommu->attached, id);
+	if (rc)
 		return rc;
-	}
-	xa_store(&viommu->attached, id, to, GFP_KERNEL);
 	return to->endpoints++ ? 0 : viommu_part_replay(to);
 }
 
@@ -48,13 +55,16 @@ static int viommu_id_attach(struct viommu *viommu, u32 id,
  */
 static void viommu_id_abandon(struct viommu *viommu, u32 id)
 {
-	struct viommu_part *blocked = &viommu->blocked;
-	struct viommu_part *from = xa_erase(&viommu->attached, id);
+	struct viommu_part *from = xa_load(&viommu->attached, id);
+	unsigned long irqs;
 	int rc;
 
 	if (!from)
 		return;
-	rc = viommu_send_attach(viommu, id, blocked->id, blocked->attach_flags);
+	spin_lock_irqsave(&viommu->lock, irqs);
+	rc = viommu_ask_attach(viommu, id, &viommu->blocked);
+	xa_erase(&viommu->attached, id);
+	spin_unlock_irqrestore(&viommu->lock, irqs);
 	if (rc)
 		dev_dbg(&viommu->vdev->dev,
 			"endpoint %#x is not left blocked (%d)\n", id, rc);
@@ -110,7 +120,8 @@ static void viommu_leave(struct viommu_endpoint *ep)
 /**
  * viommu_attach - move an endpoint
  * @ep: the endpoint
- * @part: of its IOMMU
+ * @part: of its IOMMU; if that was cut off, and the endpoint is the only one
+ * there, it is there again
  * Return: 0; or the device's error, the endpoint being where it was, or
  * blocked when it could not be moved back, which is logged.
  */
@@ -121,8 +132,14 @@ int viommu_attach(struct viommu_endpoint *ep, struct viommu_part *part)
 	int rc, back;
 
 	lockdep_assert_held(&viommu_lock);
-	if (part == old)
-		return 0;
+	if (part == old) {
+		if (!READ_ONCE(part->cut))
+			return 0;
+		rc = viommu_enter(ep, blocked);
+		if (rc)
+			return rc;
+		old = blocked;
+	}
 	rc = viommu_enter(ep, part);
 	if (!rc)
 		return 0;

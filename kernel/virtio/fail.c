@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/class/iommu/NAME/granule-virtio-iommu-test/fail_map, in builds for testing:
- * write N, and of the MAP requests from then on the device refuses the Nth.
- * It counts down, and is 0 once that has happened.
+ * /sys/class/iommu/NAME/granule-virtio-iommu-test/, in builds for testing:
+ *
+ *   fail_map	write N, and of the MAP requests from then on the device refuses
+ *		the Nth
+ *   fail_unmap	the same for UNMAP: what was to be unmapped stays mapped
+ *
+ * Each counts down, and is 0 once that has happened.
  */
 #include <linux/device.h>
 #include <linux/sysfs.h>
@@ -15,38 +19,50 @@ bool viommu_should_fail(struct viommu *viommu)
 	return viommu->fail_map && !--viommu->fail_map;
 }
 
-static ssize_t fail_map_show(struct device *dev, struct device_attribute *attr,
-			     char *buf)
+bool viommu_should_keep(struct viommu *viommu)
 {
-	struct viommu *viommu = viommu_of(dev);
-
-	if (!viommu)
-		return -ENODEV;
-	return sysfs_emit(buf, "%u\n", READ_ONCE(viommu->fail_map));
+	lockdep_assert_held(&viommu->lock);
+	return viommu->fail_unmap && !--viommu->fail_unmap;
 }
 
-static ssize_t fail_map_store(struct device *dev, struct device_attribute *attr,
-			      const char *buf, size_t size)
-{
-	struct viommu *viommu = viommu_of(dev);
-	unsigned long irqs;
-	unsigned int n;
-	int rc;
+#define VIOMMU_FAIL(_name)						\
+static ssize_t _name##_show(struct device *dev,				\
+			    struct device_attribute *attr, char *buf)	\
+{									\
+	struct viommu *viommu = viommu_of(dev);				\
+									\
+	if (!viommu)							\
+		return -ENODEV;						\
+	return sysfs_emit(buf, "%u\n", READ_ONCE(viommu->_name));	\
+}									\
+									\
+static ssize_t _name##_store(struct device *dev,			\
+			     struct device_attribute *attr,		\
+			     const char *buf, size_t size)		\
+{									\
+	struct viommu *viommu = viommu_of(dev);				\
+	unsigned long irqs;						\
+	unsigned int n;							\
+	int rc;								\
+									\
+	if (!viommu)							\
+		return -ENODEV;						\
+	rc = kstrtouint(buf, 0, &n);					\
+	if (rc)								\
+		return rc;						\
+	spin_lock_irqsave(&viommu->lock, irqs);				\
+	viommu->_name = n;						\
+	spin_unlock_irqrestore(&viommu->lock, irqs);			\
+	return size;							\
+}									\
+static DEVICE_ATTR_RW(_name)
 
-	if (!viommu)
-		return -ENODEV;
-	rc = kstrtouint(buf, 0, &n);
-	if (rc)
-		return rc;
-	spin_lock_irqsave(&viommu->lock, irqs);
-	viommu->fail_map = n;
-	spin_unlock_irqrestore(&viommu->lock, irqs);
-	return size;
-}
-static DEVICE_ATTR_RW(fail_map);
+VIOMMU_FAIL(fail_map);
+VIOMMU_FAIL(fail_unmap);
 
 static struct attribute *viommu_fail_attrs[] = {
 	&dev_attr_fail_map.attr,
+	&dev_attr_fail_unmap.attr,
 	NULL,
 };
 

@@ -170,7 +170,7 @@ static struct viommu *viommu_new(struct virtio_device *vdev)
 	INIT_LIST_HEAD(&viommu->idle);
 	INIT_LIST_HEAD(&viommu->busy);
 	ida_init(&viommu->domain_ids);
-	xa_init(&viommu->attached);
+	xa_init_flags(&viommu->attached, XA_FLAGS_LOCK_IRQ);
 	spin_lock_init(&viommu->lock);
 	spin_lock_init(&viommu->event_lock);
 	INIT_WORK(&viommu->event_work, viommu_event_work);

@@ -4,9 +4,13 @@
  * are kept in step.
  *
  * A mapping is told to all parts that have an endpoint; when one refuses, those
- * that have it forget it again before anybody hears of the error. Unmapping
- * cannot fail. An IOMMU that is broken is left out, unless it is the only one:
- * nobody behind it can be given or denied anything any more.
+ * that have it forget it again before anybody hears of the error.
+ *
+ * Unmapping cannot fail for whoever asks: the memory is somebody else's then.
+ * When an IOMMU refuses, its endpoints are blocked before it is said that it is
+ * done, and stay blocked until they are attached anew. An IOMMU that is cut off
+ * so, or broken, is left out, unless it is the only one: then nothing can be
+ * mapped. What is behind a broken one can be given or denied nothing any more.
  */
 #include <linux/slab.h>
 
@@ -197,18 +201,43 @@ static int viommu_part_map(struct viommu_part *part, struct viommu_mapping *m,
 	return rc;
 }
 
+/*
+ * The device did not unmap what it had to. Whoever is told that it has will use
+ * the memory for something else, so no endpoint may be left there. Others that
+ * are on their way to it are turned back: see viommu_id_attach().
+ */
+static void viommu_part_cut(struct viommu_part *part)
+{
+	struct viommu *viommu = part->viommu;
+	struct viommu_part *at;
+	unsigned long id;
+
+	lockdep_assert_held(&part->domain->lock);
+	lockdep_assert_held(&viommu->lock);
+	part->live = false;
+	part->sent = 0;
+	part->cut = true;
+	xa_for_each(&viommu->attached, id, at)
+		if (at == part && viommu_ask_attach(viommu, id,
+						    &viommu->blocked))
+			viommu->lost_uncut = true;
+}
+
 /* @wait: until the device has forgotten it; else count it as the core's. */
 static void viommu_part_unmap(struct viommu_part *part, u64 first, u64 last,
 			      bool wait)
 {
 	struct viommu *viommu = part->viommu;
 	struct granule_dma_batch own = {};
+	int rc;
 
 	spin_lock(&viommu->lock);
-	viommu_add_unmap(viommu, wait ? &own : &part->pending, part->id, first,
-			 last);
+	rc = viommu_add_unmap(viommu, wait ? &own : &part->unmaps, part->id,
+			      first, last);
 	if (wait)
 		viommu_wait(viommu, &own);
+	if (rc || own.error)
+		viommu_part_cut(part);
 	spin_unlock(&viommu->lock);
 }
 
@@ -268,6 +297,11 @@ void viommu_part_retire(struct viommu_part *part)
 	}
 	/* Nothing of it may reach the device after what comes next. */
 	viommu_drain(part->viommu);
+	/* What it did not unmap went with its last endpoint. */
+	spin_lock_irqsave(&part->viommu->lock, irqs);
+	part->unmaps.error = 0;
+	WRITE_ONCE(part->cut, false);
+	spin_unlock_irqrestore(&part->viommu->lock, irqs);
 }
 
 /* --- all parts --- */
@@ -288,6 +322,8 @@ int viommu_parts_map(struct viommu_domain *domain, struct viommu_mapping *m,
 
 	lockdep_assert_held(&domain->lock);
 	list_for_each_entry(part, &domain->parts, item) {
+		if (READ_ONCE(part->cut))
+			lost = true;
 		if (!viommu_part_sent(part, m->first))
 			continue;
 		rc = viommu_part_map(part, m, batch);
@@ -330,6 +366,10 @@ void viommu_parts_wait(struct viommu_domain *domain)
 	list_for_each_entry(part, &domain->parts, item) {
 		spin_lock(&part->viommu->lock);
 		viommu_wait(part->viommu, &part->pending);
+		viommu_wait(part->viommu, &part->unmaps);
+		if (part->unmaps.error)
+			viommu_part_cut(part);
+		part->unmaps.error = 0;
 		spin_unlock(&part->viommu->lock);
 	}
 }

@@ -15,6 +15,7 @@
  *   viommu.lock: the request queue. In any context. No two at once: a domain's
  *     IOMMUs are told one after the other. Answers are collected under it, of
  *     whichever domain, so nothing there may need a domain's lock.
+ *   viommu.attached's own: nothing is taken within.
  */
 #ifndef GRANULE_VIRTIO_PRIVATE_H
 #define GRANULE_VIRTIO_PRIVATE_H
@@ -73,8 +74,14 @@ struct viommu_part {
 	unsigned int endpoints;		/* viommu_lock; IDs attached now */
 	bool live;			/* domain->lock; it has all mappings... */
 	u64 sent;			/* ...or those below this address */
-	/* The IOMMU core's requests; errors go to the mappings, or the log. */
+	/*
+	 * viommu->lock; it did not unmap what it had to, so its endpoints are
+	 * blocked, whatever else says where they are, until all have left it.
+	 */
+	bool cut;
+	/* The IOMMU core's requests; errors go to the mappings. */
 	struct granule_dma_batch pending;	/* viommu->lock */
+	struct granule_dma_batch unmaps;	/* viommu->lock */
 };
 
 /* A virtio-iommu device. */
@@ -85,7 +92,8 @@ struct viommu {
 	struct list_head item;		/* viommu_lock; in viommus */
 	struct list_head endpoints;	/* viommu_lock */
 	bool leaving;			/* viommu_lock */
-	struct xarray attached;		/* viommu_lock; ID -> viommu_part */
+	/* To look: viommu_lock or lock; to change: both. ID -> viommu_part */
+	struct xarray attached;
 
 	/* What the device can do; constant. */
 	u64 pgsizes;
@@ -107,13 +115,14 @@ struct viommu {
 	bool unkicked;			/* lock; since the last kick */
 	bool broken;			/* lock; for ever */
 	u64 nr_requests, nr_kicks;	/* lock */
-	unsigned int fail_map;		/* lock; see fail.c */
+	unsigned int fail_map, fail_unmap;	/* lock; see fail.c */
 	/* For the log, which may be written by a device behind this IOMMU. */
 	struct work_struct report;
 	bool report_broken;		/* lock */
 	unsigned int lost_unmaps;	/* lock; since the last report */
 	u64 lost_first, lost_last;	/* lock; the latest one */
 	int lost_error;			/* lock */
+	bool lost_uncut;		/* lock; and endpoints are not blocked */
 
 	spinlock_t event_lock;
 	struct virtqueue *events;	/* event_lock */
@@ -178,8 +187,10 @@ int viommu_add_unmap(struct viommu *viommu, struct granule_dma_batch *batch,
 		     u32 id, u64 first, u64 last);
 void viommu_wait(struct viommu *viommu, const struct granule_dma_batch *batch);
 
-/* Send one and wait; these take the lock themselves. */
-int viommu_send_attach(struct viommu *viommu, u32 endpoint, u32 id, u32 flags);
+/* Send one and wait. */
+int viommu_ask_attach(struct viommu *viommu, u32 endpoint,
+		      const struct viommu_part *part);
+/* These take the lock themselves. */
 int viommu_send_probe(struct viommu *viommu, struct virtio_iommu_req_probe *req);
 void viommu_drain(struct viommu *viommu);
 void viommu_report(struct work_struct *work);
@@ -314,10 +325,16 @@ int viommu_dt_find(struct device *dev, struct viommu_ids *ids);
 
 #ifdef GRANULE_SELFTEST
 bool viommu_should_fail(struct viommu *viommu);
+bool viommu_should_keep(struct viommu *viommu);
 extern const struct attribute_group viommu_fail_group;
 #define VIOMMU_FAIL_GROUP &viommu_fail_group,
 #else
 static inline bool viommu_should_fail(struct viommu *viommu)
+{
+	return false;
+}
+
+static inline bool viommu_should_keep(struct viommu *viommu)
 {
 	return false;
 }

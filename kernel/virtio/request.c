@@ -82,8 +82,8 @@ void viommu_report(struct work_struct *work)
 	struct viommu *viommu = container_of(work, struct viommu, report);
 	struct device *dev = &viommu->vdev->dev;
 	u64 first, last;
+	bool broken, uncut;
 	unsigned int n;
-	bool broken;
 	int error;
 
 	spin_lock_irq(&viommu->lock);
@@ -94,6 +94,8 @@ void viommu_report(struct work_struct *work)
 	first = viommu->lost_first;
 	last = viommu->lost_last;
 	error = viommu->lost_error;
+	uncut = viommu->lost_uncut;
+	viommu->lost_uncut = false;
 	spin_unlock_irq(&viommu->lock);
 	if (broken)
 		dev_err(dev,
@@ -101,8 +103,10 @@ void viommu_report(struct work_struct *work)
 			VIOMMU_PATIENCE_S);
 	if (n)
 		dev_err_ratelimited(dev,
-				    "%u unmappings failed, the last of %#llx-%#llx (%d): devices may still reach that memory\n",
-				    n, first, last, error);
+				    "%u unmappings failed, the last of %#llx-%#llx (%d): %s\n",
+				    n, first, last, error, uncut ?
+				    "devices may still reach that memory" :
+				    "the devices that could still reach that memory are blocked until they are attached anew");
 }
 
 static void viommu_complete(struct viommu *viommu, struct viommu_slot *slot,
@@ -290,7 +294,8 @@ int viommu_add_map(struct viommu *viommu, struct granule_dma_batch *batch,
  * @id: of the domain
  * @first: IOVA; the start of a mapping
  * @last: IOVA; the end of a mapping
- * Return: 0, -EIO when the device is broken, which is logged as well.
+ * Return: 0, -EIO when the device is broken, which is logged as well. After
+ * either error the domain's endpoints may reach what they must not.
  */
 int viommu_add_unmap(struct viommu *viommu, struct granule_dma_batch *batch,
 		     u32 id, u64 first, u64 last)
@@ -307,29 +312,36 @@ int viommu_add_unmap(struct viommu *viommu, struct granule_dma_batch *batch,
 		.virt_start = cpu_to_le64(first),
 		.virt_end = cpu_to_le64(last),
 	};
+	/* Not whole mappings: the device refuses. */
+	if (viommu_should_keep(viommu))
+		slot->req.unmap.virt_end = slot->req.unmap.virt_start;
 	return viommu_add_small(viommu, slot, batch, unmap);
 }
 
-int viommu_send_attach(struct viommu *viommu, u32 endpoint, u32 id, u32 flags)
+/**
+ * viommu_ask_attach - attach an endpoint, and wait until it is
+ * @viommu: its lock is held
+ * @endpoint: its ID
+ * @part: where to
+ * Return: 0, an error of the device, or -EIO: the device is broken.
+ */
+int viommu_ask_attach(struct viommu *viommu, u32 endpoint,
+		      const struct viommu_part *part)
 {
+	struct viommu_slot *slot = viommu_slot_get(viommu);
 	struct granule_dma_batch batch = {};
-	struct viommu_slot *slot;
-	unsigned long irqs;
-	int rc = -EIO;
+	int rc;
 
-	spin_lock_irqsave(&viommu->lock, irqs);
-	slot = viommu_slot_get(viommu);
-	if (slot) {
-		slot->req.attach = (struct virtio_iommu_req_attach) {
-			.head.type = VIRTIO_IOMMU_T_ATTACH,
-			.domain = cpu_to_le32(id),
-			.endpoint = cpu_to_le32(endpoint),
-			.flags = cpu_to_le32(flags),
-		};
-		rc = viommu_add_small(viommu, slot, &batch, attach);
-		viommu_wait(viommu, &batch);
-	}
-	spin_unlock_irqrestore(&viommu->lock, irqs);
+	if (!slot)
+		return -EIO;
+	slot->req.attach = (struct virtio_iommu_req_attach) {
+		.head.type = VIRTIO_IOMMU_T_ATTACH,
+		.domain = cpu_to_le32(part->id),
+		.endpoint = cpu_to_le32(endpoint),
+		.flags = cpu_to_le32(part->attach_flags),
+	};
+	rc = viommu_add_small(viommu, slot, &batch, attach);
+	viommu_wait(viommu, &batch);
 	return rc ?: batch.error;
 }
 

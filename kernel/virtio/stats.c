@@ -36,7 +36,7 @@ static const char *viommu_place_name(const struct viommu_endpoint *ep)
 {
 	if (!ep->part)
 		return "none";
-	if (ep->part == &ep->viommu->blocked)
+	if (ep->part == &ep->viommu->blocked || READ_ONCE(ep->part->cut))
 		return "blocked";
 	if (ep->part == &ep->viommu->bypass ||
 	    (ep->identity && ep->part->domain == ep->identity))

@@ -58,6 +58,12 @@ static int refuse(fixture *e, int which, unsigned int n)
 	return iommu_put(e->edu[which].bdf, "fail_map", n);
 }
 
+/* It refuses the @n'th unmapping: what it has to forget stays in reach. */
+static int keep(fixture *e, int which, unsigned int n)
+{
+	return iommu_put(e->edu[which].bdf, "fail_unmap", n);
+}
+
 static int open_device(fixture *e, int which)
 {
 	int rc = edu_open(&e->edu[which], which);
@@ -108,6 +114,7 @@ FIXTURE_TEARDOWN(two)
 		if (self->edu[i].dev < 0)
 			continue;
 		EXPECT_EQ(0, refuse(self, i, 0));
+		EXPECT_EQ(0, keep(self, i, 0));
 		edu_close(&self->edu[i]);
 	}
 	if (self->mem)
@@ -225,6 +232,77 @@ TEST_F(two, map_is_in_both_or_in_none)
 	OK(both(self, BASE, self->mem));
 	OK(MAP(self->mem + HUGE, LONG, BASE + HUGE));
 	OK(both(self, BASE + HUGE, self->mem + HUGE));
+}
+
+/*
+ * An IOMMU keeps what is unmapped: before UNMAP returns, the device behind it is
+ * cut off, from all that is mapped. The other one goes on, alone if need be.
+ */
+TEST_F(two, what_is_not_unmapped_is_cut_off)
+{
+	struct edu *cut, *other;
+	int which;
+
+	OK(attach(self, variant->first));
+	OK(attach(self, !variant->first));
+	OK(MAP(self->mem + 2 * HUGE, HUGE, BASE + 4 * HUGE));
+	for (which = FINE; which <= COARSE; which++) {
+		cut = &self->edu[which];
+		other = &self->edu[!which];
+		OK(MAP(self->mem, HUGE, BASE));
+		OK(both(self, BASE, self->mem));
+		OK(keep(self, which, 1));
+		OK(UNMAP(BASE, HUGE));
+		PINNED(HUGE);
+		AREAS(1);
+		OK(denied(cut, BASE, self->mem));
+		OK(denied(cut, BASE + 4 * HUGE, self->mem + 2 * HUGE));
+		OK(denied(other, BASE, self->mem));
+		OK(carry(other, BASE + 4 * HUGE, other, BASE + 4 * HUGE,
+			 self->mem + 2 * HUGE, 30));
+		/* A page table of that IOMMU alone can have nothing new. */
+		EQ(self->pt[FINE] == self->pt[COARSE] ? 0 : -EIO,
+		   MAP(self->mem, HUGE, BASE), "map");
+		if (self->pt[FINE] == self->pt[COARSE]) {
+			OK(carry(other, BASE, other, BASE, self->mem, 31));
+			OK(denied(cut, BASE, self->mem));
+			OK(UNMAP(BASE, HUGE));
+		}
+		OK(edu_detach(cut));
+		OK(MAP(self->mem, HUGE, BASE));
+		OK(denied(cut, BASE, self->mem));
+		OK(attach(self, which));
+		OK(both(self, BASE, self->mem));
+		OK(both(self, BASE + 4 * HUGE, self->mem + 2 * HUGE));
+		OK(UNMAP(BASE, HUGE));
+		OK(both_denied(self, BASE, self->mem));
+	}
+}
+
+/* One that nobody shares, which refuses the last part of what is unmapped. */
+TEST_F(two, alone_and_cut_off)
+{
+	struct edu *edu = &self->edu[variant->first];
+	unsigned int n;
+
+	OK(attach(self, variant->first));
+	OK(MAP(self->mem, HUGE, BASE));
+	for (n = 1; n <= 2; n++) {
+		OK(MAP(self->mem + HUGE, HUGE, BASE + HUGE));
+		OK(MAP(self->mem + 2 * HUGE, HUGE, BASE + 3 * HUGE));
+		OK(keep(self, variant->first, n));
+		OK(UNMAP(BASE + HUGE, 3 * HUGE));
+		PINNED(HUGE);
+		OK(denied(edu, BASE + HUGE, self->mem + HUGE));
+		OK(denied(edu, BASE + 3 * HUGE, self->mem + 2 * HUGE));
+		OK(denied(edu, BASE, self->mem));
+		FAILS(EIO, MAP(self->mem + HUGE, HUGE, BASE + HUGE));
+		PINNED(HUGE);
+		OK(edu_detach(edu));
+		OK(attach(self, variant->first));
+		OK(carry(edu, BASE, edu, BASE, self->mem, 32));
+		OK(denied(edu, BASE + HUGE, self->mem + HUGE));
+	}
 }
 
 /* The second IOMMU refuses one of the mappings that are there. */

@@ -95,6 +95,7 @@ struct iommu_device *dart_probe_device(struct device *dev)
 	if (!ep)
 		return ERR_PTR(-ENODEV);
 	ep->dev = dev;
+	ep->uncounted = granule_dma_driver_bound(dev);
 	mutex_lock(&dart_lock);
 	rc = dart_endpoint_read(ep);
 	if (!rc)
@@ -164,6 +165,49 @@ struct iommu_group *dart_device_group(struct device *dev)
 		return group;
 	return dev_is_pci(dev) ? pci_device_group(dev) :
 				 generic_device_group(dev);
+}
+
+static void dart_count_user(struct device *dev)
+{
+	int rc = 0;
+
+	device_lock(dev);
+	if (granule_dma_driver_bound(dev) && !granule_dma_driver_managed(dev) &&
+	    dev->bus->dma_configure)
+		rc = dev->bus->dma_configure(dev);
+	device_unlock(dev);
+	if (rc)
+		dev_warn(dev,
+			 "granule-dart: its driver is not counted as a user of its group (%d)\n",
+			 rc);
+}
+
+/*
+ * The driver core counts the users of a group when it binds drivers, and the
+ * IOMMU core warns when one leaves that was not counted. So drivers that were
+ * bound when there was no group yet are counted now, as the driver core would.
+ */
+void dart_count_users(void)
+{
+	struct dart_endpoint *ep;
+	struct device *dev;
+
+again:
+	mutex_lock(&dart_lock);
+	list_for_each_entry(ep, &dart_endpoints, item)
+		if (ep->uncounted) {
+			ep->uncounted = false;
+			dev = get_device(ep->dev);
+			goto found;
+		}
+	mutex_unlock(&dart_lock);
+	return;
+
+found:
+	mutex_unlock(&dart_lock);
+	dart_count_user(dev);
+	put_device(dev);
+	goto again;
 }
 
 static bool dart_is_of(const struct dart *dart, const struct dart_endpoint *ep)

@@ -332,8 +332,10 @@ static int dart_probe(struct platform_device *pdev)
 		 dart->hw.bypass ? "" : ", no bypass",
 		 dart->hw.locked ? ", locked" : "");
 	rc = iommu_device_register(&dart->iommu, &dart_ops, &pdev->dev);
-	if (!rc)
+	if (!rc) {
+		dart_count_users();
 		return 0;
+	}
 	dart_unlist(dart);
 	iommu_device_sysfs_remove(&dart->iommu);
 	return rc;

@@ -74,6 +74,7 @@ struct dart_endpoint {
 	struct dart_paging *paging;	/* dart_lock; when translated */
 	bool in_default;		/* dart_lock; the core chose so */
 	bool crippled;			/* dart_lock; a DART of it has gone */
+	bool uncounted;			/* dart_lock; see dart_count_users() */
 };
 
 static inline struct dart_paging *to_dart_paging(struct iommu_domain *d)
@@ -103,6 +104,7 @@ struct iommu_device *dart_probe_device(struct device *dev);
 void dart_release_device(struct device *dev);
 struct dart_endpoint *dart_endpoint_of(struct device *dev);
 struct iommu_group *dart_device_group(struct device *dev);
+void dart_count_users(void);
 void dart_unbind_users(struct dart *dart);
 void dart_forget(struct dart *dart);
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * granule-dart-test.ko: makes three DARTs of the model (one locked by
- * "firmware"), devices behind them, and has granule-dart.ko drive it all. The
- * tests run when the module is loaded; what they say is in the kernel's log,
- * as lines of TAP after "granule-dart-test: ".
+ * granule-dart-test.ko: makes DARTs of the model, devices behind them, and has
+ * granule-dart.ko drive it all. The tests run when the module is loaded; what
+ * they say is in the kernel's log, as lines of TAP after "granule-dart-test: ".
  */
 #include <linux/dma-mapping.h>
+#include <linux/interrupt.h>
 #include <linux/iommu.h>
+#include <linux/irq.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
@@ -21,8 +22,6 @@
 
 #define SHIFT 14
 #define GRANULE (1UL << SHIFT)
-#define DARTS 3
-#define LOCKED 2
 #define STREAM 3
 #define MASTER "granule-dart-master"
 
@@ -30,21 +29,57 @@ static char *kind = "t8103";
 module_param(kind, charp, 0444);
 MODULE_PARM_DESC(kind, "which DARTs: t8103, t6000 or t8110");
 
+enum {
+	FIRST,
+	SECOND,
+	LOCKED,		/* by "firmware" */
+	NO_BYPASS,
+	ALIEN,		/* of another kind */
+	LATE,		/* comes when devices are there */
+	DARTS
+};
+
 static struct model_dart *models[DARTS];
 static struct platform_device *dart_devices[DARTS];
 static struct fwnode_handle *nodes[DARTS];
 
-/* Which DARTs a device is behind, and whether a driver uses it. */
+/* Which DARTs a device is behind, and what uses it. */
+enum use {
+	IDLE,			/* no driver */
+	DRIVEN,
+	DRIVEN_BEFORE,		/* by a driver older than what is known of it */
+};
+
+enum {
+	ONE,
+	TWO,
+	USERS,			/* behind two as well */
+	DISPLAY,		/* behind the locked one */
+	UNLIKE_BYPASS,
+	UNLIKE_KIND,
+	STRICT,
+	OLD,
+	OLD_STRICT,
+};
+
 static const struct place {
 	unsigned int darts;	/* a bit for each */
-	bool driven;
+	enum use use;
 } places[] = {
-	{ BIT(0), true },
-	{ BIT(0) | BIT(1), true },
-	{ BIT(0) | BIT(1), false },
-	{ BIT(LOCKED), true },
+	[ONE] = { BIT(FIRST), DRIVEN },
+	[TWO] = { BIT(FIRST) | BIT(SECOND), DRIVEN },
+	[USERS] = { BIT(FIRST) | BIT(SECOND), IDLE },
+	[DISPLAY] = { BIT(LOCKED), DRIVEN },
+	[UNLIKE_BYPASS] = { BIT(FIRST) | BIT(NO_BYPASS), DRIVEN },
+	[UNLIKE_KIND] = { BIT(FIRST) | BIT(ALIEN), DRIVEN },
+	[STRICT] = { BIT(NO_BYPASS), DRIVEN },
+	[OLD] = { BIT(FIRST), DRIVEN_BEFORE },
+	[OLD_STRICT] = { BIT(NO_BYPASS), DRIVEN_BEFORE },
 };
 static struct platform_device *masters[ARRAY_SIZE(places)];
+
+/* The line that the first two DARTs share. */
+static int irq = -1;
 
 static int number, failures;
 
@@ -78,7 +113,7 @@ static u64 *firmware_first;
 
 static int firmware_boots(struct model_dart *model)
 {
-	unsigned int stream = stream_of(3), i;
+	unsigned int stream = stream_of(DISPLAY), i;
 	u64 phys;
 
 	firmware_first = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO,
@@ -96,22 +131,53 @@ static int firmware_boots(struct model_dart *model)
 	return 0;
 }
 
+/* An interrupt of no hardware. */
+static int irq_make(void)
+{
+	/* No owner: who requests it would keep this module. */
+	irq = __irq_alloc_descs(-1, 0, 1, NUMA_NO_NODE, NULL, NULL);
+	if (irq < 0)
+		return irq;
+	irq_set_chip_and_handler(irq, &dummy_irq_chip, handle_simple_irq);
+	return 0;
+}
+
+static void interrupt(void)
+{
+	generic_handle_irq_safe(irq);
+	/* The driver handles it in a thread. */
+	synchronize_irq(irq);
+}
+
+static const char *variant_of(unsigned int dart)
+{
+	if (dart != ALIEN)
+		return kind;
+	return strcmp(kind, "t8103") ? "t8103" : "t6000";
+}
+
 static int dart_make(unsigned int i)
 {
-	struct granule_dart_platform data = { .variant = kind, .number = i };
+	struct granule_dart_platform data = {
+		.variant = variant_of(i),
+		.number = i,
+	};
+	struct resource line = DEFINE_RES_IRQ(irq);
 	struct platform_device_info info = {
 		.name = "granule-dart",
 		.id = i,
 		.data = &data,
 		.size_data = sizeof(data),
+		.res = &line,
+		.num_res = i == FIRST || i == SECOND,
 	};
 	int rc;
 
 	models[i] = kvzalloc(sizeof(*models[i]), GFP_KERNEL);
 	if (!models[i])
 		return -ENOMEM;
-	model_init(models[i], kind, SHIFT, true, i + 1, model_kernel_virt,
-		   NULL);
+	model_init(models[i], data.variant, SHIFT, i != NO_BYPASS, i + 1,
+		   model_kernel_virt, NULL);
 	if (i == LOCKED) {
 		rc = firmware_boots(models[i]);
 		if (rc)
@@ -132,23 +198,33 @@ static int dart_make(unsigned int i)
 	return dart_devices[i]->dev.driver ? 0 : -ENODEV;
 }
 
-static int master_make(unsigned int i)
+static int master_describe(unsigned int i, struct platform_device *pdev)
 {
-	struct platform_device *pdev;
 	unsigned int n;
 	int rc = 0;
 
-	pdev = platform_device_alloc(places[i].driven ? MASTER :
-						MASTER "-idle", i);
-	if (!pdev)
-		return -ENOMEM;
-	pdev->dev.dma_mask = &pdev->dev.coherent_dma_mask;
-	pdev->dev.coherent_dma_mask = DMA_BIT_MASK(32);
 	for (n = 0; n < DARTS && !rc; n++)
 		if (places[i].darts & BIT(n))
 			rc = granule_dart_describe(&pdev->dev,
 						   &dart_devices[n]->dev,
 						   stream_of(i));
+	return rc;
+}
+
+static int master_make(unsigned int i)
+{
+	bool before = places[i].use == DRIVEN_BEFORE;
+	struct platform_device *pdev;
+	int rc = 0;
+
+	pdev = platform_device_alloc(places[i].use == IDLE ? MASTER "-idle" :
+							     MASTER, i);
+	if (!pdev)
+		return -ENOMEM;
+	pdev->dev.dma_mask = &pdev->dev.coherent_dma_mask;
+	pdev->dev.coherent_dma_mask = DMA_BIT_MASK(32);
+	if (!before)
+		rc = master_describe(i, pdev);
 	if (!rc)
 		rc = platform_device_add(pdev);
 	if (rc) {
@@ -156,7 +232,8 @@ static int master_make(unsigned int i)
 		return rc;
 	}
 	masters[i] = pdev;
-	return 0;
+	/* The core looks at it again when a DART comes. */
+	return before ? master_describe(i, pdev) : 0;
 }
 
 static int master_probe(struct platform_device *pdev)
@@ -247,6 +324,7 @@ static void test_user(unsigned int master)
 	   "a user who does not know of large pages is refused");
 	ok(!iommu_set_pgtable_quirks(domain, GRANULE_DOMAIN_LARGE_PAGES) &&
 	   !iommu_attach_device(domain, dev), "one who knows is not");
+	ok(sees(master, 5 * GRANULE, U64_MAX, true), "nothing is there");
 	ok(!iommu_map(domain, 5 * GRANULE, phys, GRANULE,
 			     IOMMU_READ | IOMMU_WRITE, GFP_KERNEL), "a granule is mapped");
 	ok(sees(master, 5 * GRANULE + 77, phys + 77, true), "and reached");
@@ -256,7 +334,7 @@ static void test_user(unsigned int master)
 	   -EBUSY, "knowing comes before using");
 
 	/* The second DART stops to answer. */
-	models[1]->deaf = true;
+	models[SECOND]->deaf = true;
 	ok(iommu_map(domain, 9 * GRANULE, phys, GRANULE, IOMMU_READ,
 			    GFP_KERNEL) != 0,
 	   "nothing is mapped for half of a device");
@@ -268,7 +346,7 @@ static void test_user(unsigned int master)
 	ok(iommu_attach_device(domain, dev) != 0,
 	   "a device is not attached by halves");
 	ok(sees(master, 5 * GRANULE, U64_MAX, true), "and is blocked");
-	models[1]->deaf = false;
+	models[SECOND]->deaf = false;
 	ok(!iommu_attach_device(domain, dev), "until it answers again");
 	iommu_detach_device(domain, dev);
 	iommu_domain_free(domain);
@@ -276,47 +354,116 @@ static void test_user(unsigned int master)
 	__free_pages(page, SHIFT - PAGE_SHIFT);
 }
 
-static void test_faults(void)
-{
-	reach(0, 0, 0x7000000, true);
-	granule_dart_poll(&dart_devices[0]->dev);
-	ok(!(*model_reg(models[0], models[0]->t8110 ? 0x100 : 0x40) >> 31),
-	   "a fault is read and acknowledged");
-}
+/* --- faults --- */
 
 static struct device *fault_of;
+static unsigned long fault_iova;
+static int fault_flags;
 
 static int note_fault(struct iommu_domain *domain, struct device *dev,
 		      unsigned long iova, int flags, void *unused)
 {
-	if (iova == 3 * GRANULE && flags == IOMMU_FAULT_WRITE)
-		fault_of = dev;
+	fault_of = dev;
+	fault_iova = iova;
+	fault_flags = flags;
 	return 0;
 }
 
-/* A fault that the second DART of a device sees is the device's, too. */
-static void test_second_fault(unsigned int master)
+static bool error_waits(unsigned int dart)
+{
+	return *model_reg(models[dart], models[dart]->t8110 ? 0x100 : 0x40) >>
+	       31;
+}
+
+/* What the interrupt told about a fault, and that it was acknowledged. */
+static bool told(unsigned int dart, unsigned int master, u64 iova, int flags)
+{
+	fault_of = NULL;
+	interrupt();
+	return fault_of == &masters[master]->dev && fault_iova == iova &&
+	       fault_flags == flags && !error_waits(dart);
+}
+
+/* Of a device behind two DARTs, whose interrupts are one. */
+static void test_faults(unsigned int master)
 {
 	struct device *dev = &masters[master]->dev;
 	struct iommu_domain *domain = granule_domain_alloc(dev);
 	struct page *page = alloc_pages(GFP_KERNEL, SHIFT - PAGE_SHIFT);
+	unsigned int stream = stream_of(master), n;
+	u32 *ttbr, was;
 
 	if (IS_ERR(domain) || !page)
 		return ok(false, "memory for a domain");
 	/* The register keeps the first fault until it is read. */
-	granule_dart_poll(&dart_devices[1]->dev);
-	fault_of = NULL;
+	granule_dart_poll(&dart_devices[FIRST]->dev);
+	granule_dart_poll(&dart_devices[SECOND]->dev);
+	ok(!error_waits(FIRST) && !error_waits(SECOND),
+	   "faults are read and acknowledged");
 	iommu_set_fault_handler(domain, note_fault, NULL);
 	ok(!iommu_set_pgtable_quirks(domain, GRANULE_DOMAIN_LARGE_PAGES) &&
 	   !iommu_attach_device(domain, dev) &&
 	   !iommu_map(domain, 3 * GRANULE, page_to_phys(page), GRANULE,
 		      IOMMU_READ, GFP_KERNEL), "a granule for reading");
-	reach(1, master, 3 * GRANULE, true);
-	granule_dart_poll(&dart_devices[1]->dev);
-	ok(fault_of == dev, "a fault at the second DART is told");
+	for (n = FIRST; n <= SECOND; n++) {
+		reach(n, master, 3 * GRANULE + 4, true);
+		ok(error_waits(n) && told(n, master, 3 * GRANULE + 4,
+					  IOMMU_FAULT_WRITE),
+		   n ? "the second DART's interrupt tells of a write" :
+		       "the first DART's interrupt tells of a write");
+		reach(n, master, 4 * GRANULE, false);
+		ok(error_waits(n) && told(n, master, 4 * GRANULE,
+					  IOMMU_FAULT_READ),
+		   "and of a read where nothing is mapped");
+	}
+	/* What the driver never sets up, the hardware may see all the same. */
+	ttbr = model_known_ttbr(models[FIRST], stream, 0);
+	was = *ttbr;
+	*ttbr = 0;
+	reach(FIRST, master, 5 * GRANULE, false);
+	*ttbr = was;
+	ok(error_waits(FIRST) && told(FIRST, master, 5 * GRANULE,
+				      IOMMU_FAULT_READ),
+	   "a stream that has lost its table");
+	model_fault(models[FIRST], stream, 6 * GRANULE, 12);
+	ok(error_waits(FIRST) && told(FIRST, master, 6 * GRANULE,
+				      IOMMU_FAULT_READ),
+	   "an error that nobody knows");
+	fault_of = NULL;
+	interrupt();
+	ok(!fault_of, "an interrupt of somebody else's tells nothing");
 	iommu_detach_device(domain, dev);
 	iommu_domain_free(domain);
 	__free_pages(page, SHIFT - PAGE_SHIFT);
+}
+
+/* --- DARTs of a device that cannot be one --- */
+
+static void test_unlike(unsigned int master)
+{
+	struct device *dev = &masters[master]->dev;
+
+	ok(dev->driver && !device_iommu_mapped(dev),
+	   "a device behind DARTs that differ is not translated");
+	ok(sees(master, 0x1234000, U64_MAX, true), "and reaches nothing");
+}
+
+/* --- drivers that were there first --- */
+
+static void test_before(unsigned int master, bool bypass)
+{
+	struct device *dev = &masters[master]->dev;
+	const u64 at = 0x1234000;
+
+	ok(device_iommu_mapped(dev) && dev->driver,
+	   "a DART comes under a device with a driver");
+	ok(sees(master, at, bypass ? at : U64_MAX, true),
+	   bypass ? "its DMA is as it was" :
+		    "its DMA is blocked, as it cannot pass untranslated");
+	device_release_driver(dev);
+	ok(sees(master, at, U64_MAX, true), "without its driver it is blocked");
+	ok(device_attach(dev) == 1, "the driver comes back");
+	test_single(master);
 }
 
 /* Half of a device is not translated. */
@@ -333,8 +480,8 @@ static void test_second_gone(unsigned int driven, unsigned int idle)
 	ok(!iommu_set_pgtable_quirks(domain, GRANULE_DOMAIN_LARGE_PAGES) &&
 	   !iommu_attach_device(domain, &masters[idle]->dev),
 	   "a user's device behind two DARTs");
-	platform_device_unregister(dart_devices[1]);
-	dart_devices[1] = NULL;
+	platform_device_unregister(dart_devices[SECOND]);
+	dart_devices[SECOND] = NULL;
 	ok(!dev->driver, "a DART goes: the driver of a device goes first");
 	iommu_detach_device(domain, &masters[idle]->dev);
 	ok(iommu_attach_device(domain, &masters[idle]->dev) == -ENODEV,
@@ -348,18 +495,25 @@ static void test_second_gone(unsigned int driven, unsigned int idle)
 
 static void run_tests(void)
 {
-	ok(sees(2, 0, U64_MAX, false), "a device without a driver is blocked");
-	test_single(0);
-	test_single(1);
-	test_coherent(0);
-	test_coherent(1);
-	test_user(2);
+	ok(sees(USERS, 0, U64_MAX, false), "a device without a driver is blocked");
+	test_single(ONE);
+	test_single(TWO);
+	test_coherent(ONE);
+	test_coherent(TWO);
+	test_user(USERS);
 	ok(firmware_first[0] == 0, "locked: firmware's table is as it was");
-	test_single(3);
-	test_coherent(3);
-	test_faults();
-	test_second_fault(2);
-	test_second_gone(1, 2);
+	test_single(DISPLAY);
+	test_coherent(DISPLAY);
+	test_single(STRICT);
+	test_coherent(STRICT);
+	test_unlike(UNLIKE_BYPASS);
+	test_unlike(UNLIKE_KIND);
+	ok(!device_iommu_mapped(&masters[OLD]->dev) && !dart_make(LATE),
+	   "one more DART");
+	test_before(OLD, true);
+	test_before(OLD_STRICT, false);
+	test_faults(USERS);
+	test_second_gone(TWO, USERS);
 }
 
 static void take_down(void)
@@ -377,6 +531,8 @@ static void take_down(void)
 			fwnode_remove_software_node(nodes[i]);
 		kvfree(models[i]);
 	}
+	if (irq >= 0)
+		irq_free_desc(irq);
 	if (firmware_first)
 		free_pages((unsigned long)firmware_first, get_order(GRANULE));
 }
@@ -389,7 +545,8 @@ static int __init test_init(void)
 	rc = platform_driver_register(&master_driver);
 	if (rc)
 		return rc;
-	for (i = 0; i < DARTS && !rc; i++)
+	rc = irq_make();
+	for (i = 0; i < LATE && !rc; i++)
 		rc = dart_make(i);
 	for (i = 0; i < ARRAY_SIZE(places) && !rc; i++)
 		rc = master_make(i);

@@ -2,8 +2,9 @@
 /*
  * A DART at the level of its registers: it walks the tables in memory as the
  * device would, caches what it found, and what it did not find, until it is
- * told to forget it. Until then it also goes by the TTBR that it knows. The same bits as in core/dart_table.c and core/dart_hw.c,
- * written down a second time, so that a mistake has to be made twice.
+ * told to forget it. Until then it also goes by the TTBR that it knows. The
+ * same bits as in core/dart_table.c and core/dart_hw.c, written down a second
+ * time, so that a mistake has to be made twice.
  *
  * For unit tests, and for granule-dart-test.ko. Whoever includes it defines
  * model_broken(), which does not return: the driver has done what no hardware

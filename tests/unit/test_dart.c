@@ -139,6 +139,81 @@ TEST_F(dart, faults_say_where)
 	dart_domain_detach(&self->domain, &a, 1);
 }
 
+/* Every bit of the register that means something, and one that does not. */
+TEST_F(dart, faults_are_told_apart)
+{
+	static const enum dart_fault kinds[] = {
+		DART_FAULT_TTBR, DART_FAULT_FIRST, DART_FAULT_SECOND,
+		DART_FAULT_WRITE, DART_FAULT_READ, DART_FAULT_OTHER,
+	};
+	static const enum dart_fault kinds_t8110[] = {
+		DART_FAULT_TTBR, DART_FAULT_FIRST, DART_FAULT_FIRST,
+		DART_FAULT_SECOND, DART_FAULT_WRITE, DART_FAULT_READ,
+		DART_FAULT_OTHER,
+	};
+	struct model_dart *d = &self->model[0];
+	const enum dart_fault *want = d->t8110 ? kinds_t8110 : kinds;
+	unsigned int i, nr = d->t8110 ? 7 : 6, stream = d->streams - 1;
+	struct dart_error error;
+
+	for (i = 0; i < nr; i++) {
+		model_fault(d, stream, 0x123456789ULL + i, i);
+		ASSERT_TRUE(dart_hw_error(&self->hw[0], &error));
+		EXPECT_EQ(want[i], error.fault) TH_LOG("bit %u", i);
+		EXPECT_EQ(stream, error.stream);
+		EXPECT_EQ(0x123456789ULL + i, error.iova);
+		EXPECT_EQ(1U << i, error.raw & ((1U << nr) - 1));
+		EXPECT_FALSE(dart_hw_error(&self->hw[0], &error));
+	}
+	EXPECT_STREQ("no table for this stream",
+		     dart_fault_text(DART_FAULT_TTBR));
+	EXPECT_STREQ("unknown error", dart_fault_text(DART_FAULT_OTHER));
+	EXPECT_STREQ("unknown error", dart_fault_text(DART_FAULT_OTHER + 1));
+}
+
+/* Translated, but no register says by what. */
+TEST_F(dart, stream_without_a_table)
+{
+	struct dart_attach a = streams_of(&self->hw[0], 6, 1);
+	u64 none[DART_MAX_TTBRS] = { 0 };
+	struct dart_error error;
+
+	ASSERT_EQ(0, dart_hw_translate(a.hw, &a.streams, none));
+	EXPECT_EQ(U64_MAX, model_access(&self->model[0], 6, 77, false));
+	ASSERT_TRUE(dart_hw_error(&self->hw[0], &error));
+	EXPECT_EQ(DART_FAULT_TTBR, error.fault);
+	EXPECT_EQ(77, error.iova);
+}
+
+/* One domain cannot be in both of two that differ. */
+TEST_F(dart, another_geometry_is_refused)
+{
+	struct dart_attach a[2] = { streams_of(&self->hw[0], 1, 1),
+				    streams_of(&self->hw[1], 1, 1) };
+	struct dart_geometry *g = &self->hw[1].geometry, good = *g;
+	int i;
+
+	ASSERT_EQ(0, dart_domain_map(&self->domain, 0, DATA, PAGE, RW, 0));
+	for (i = 0; i < 4; i++) {
+		*g = good;
+		if (i == 0)
+			g->format = !g->format;
+		else if (i == 1)
+			g->shift -= 2;
+		else if (i == 2)
+			g->iova_bits--;
+		else
+			g->phys_bits--;
+		EXPECT_EQ(-EINVAL, dart_domain_attach(&self->domain, a, 2, 0));
+		EXPECT_TRUE(self->domain.attached == NULL);
+		EXPECT_EQ(U64_MAX, model_access(&self->model[0], 1, 0, false));
+	}
+	*g = good;
+	EXPECT_EQ(0, dart_domain_attach(&self->domain, a, 2, 0));
+	EXPECT_EQ(DATA, model_access(&self->model[0], 1, 0, false));
+	dart_domain_detach(&self->domain, a, 2);
+}
+
 TEST_F(dart, bad_maps_change_nothing)
 {
 	struct dart_domain *d = &self->domain;

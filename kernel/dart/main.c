@@ -4,7 +4,7 @@
  * size. Coming and going, interrupts; the rest is in the file of its noun.
  *
  * Written against Linux's driver for the same hardware, and run against a
- * model of it (tests/unit/model_dart.h); not on hardware.
+ * model of it (kernel/selftest-dart/model.h); not on hardware.
  */
 #include <linux/clk.h>
 #include <linux/delay.h>

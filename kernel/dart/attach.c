@@ -203,9 +203,10 @@ int dart_attach_paging(struct iommu_domain *d, struct device *dev)
 	if (!ep)
 		return -ENODEV;
 	if (granule > PAGE_SIZE && !p->large_pages) {
-		dev_err(dev,
-			"granule-dart: not attached: the IOMMU's page is %#lx, the CPU's %#lx, and the domain's user did not say that it knows; use Granule's /dev/iommu instead of VFIO type1\n",
-			granule, PAGE_SIZE);
+		/* Whoever has a group file can repeat it. */
+		dev_err_ratelimited(dev,
+				    "granule-dart: not attached: the IOMMU's page is %#lx, the CPU's %#lx, and the domain's user did not say that it knows; use Granule's /dev/iommu instead of VFIO type1\n",
+				    granule, PAGE_SIZE);
 		return -EINVAL;
 	}
 	rc = dart_move(ep, DART_TRANSLATED, p);

@@ -46,6 +46,7 @@ static const struct command {
 } commands[] = {
 	{ "allocs", test_allocs },
 	{ "borrow", test_borrow },
+	{ "domain", test_domain },
 	{ "drop", test_drop },
 	{ "ends", test_ends },
 	{ "hold", test_hold },

@@ -190,6 +190,7 @@ void test_space(struct run *run);
 void test_limits(struct run *run);
 void test_allocs(struct run *run);
 void test_hold(struct run *run);
+void test_domain(struct run *run);
 void test_drop(struct run *run);
 void test_neighbours(struct run *run);
 void test_ends(struct run *run);

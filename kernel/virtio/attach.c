@@ -372,9 +372,10 @@ int viommu_attach_paging(struct iommu_domain *d, struct device *dev)
 		return -ENODEV;
 	granule = 1ULL << __ffs64(ep->viommu->pgsizes);
 	if (granule > PAGE_SIZE && !domain->large_pages) {
-		dev_err(dev,
-			"virtio-iommu: not attached: the IOMMU's smallest page is %#llx, the CPU's %#lx, and the domain's user did not say that it knows; use Granule's /dev/iommu instead of VFIO type1\n",
-			granule, PAGE_SIZE);
+		/* Whoever has a group file can repeat it. */
+		dev_err_ratelimited(dev,
+				    "virtio-iommu: not attached: the IOMMU's smallest page is %#llx, the CPU's %#lx, and the domain's user did not say that it knows; use Granule's /dev/iommu instead of VFIO type1\n",
+				    granule, PAGE_SIZE);
 		return -EINVAL;
 	}
 	rc = viommu_attach_domain(ep, domain);

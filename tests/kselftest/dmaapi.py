@@ -161,6 +161,8 @@ COMMANDS = SHARING if args.devices == 2 else {
     "mmap": user_mappings,
     "neighbours": lambda: tell(command("neighbours")),
     "ends": lambda: tell(command("ends")),
+    **({"domain": lambda: tell(command("domain"))}
+       if args.by == "granule-dma" else {}),
     "lists": lambda: tell(command("lists count=%d ms=%d seed=%d" % (
         args.lists, args.ms, args.seed))),
     "threads": lambda: tell(command(

@@ -162,6 +162,20 @@ static void buffer_free(struct run *run, struct buffer *b)
 	b->cpu = NULL;
 }
 
+/* As many as it needs: what was left over of its blocks is not there. */
+static int coherent_granules(struct run *run, const struct buffer *b,
+			     const struct counters *before)
+{
+	s64 mapped = counter_read(run->t, MAPPED_GRANULES) -
+		     before->v[MAPPED_GRANULES];
+	u64 need = granules_around(run->t, b->dma, b->size);
+
+	if (!run->t->ours || mapped == need)
+		return 0;
+	return wrong(run, "%lld granules are mapped for %zu bytes, %llu are needed",
+		     mapped, b->size, need);
+}
+
 static int coherent_one(struct run *run, size_t size, gfp_t gfp)
 {
 	struct counters before;
@@ -171,13 +185,8 @@ static int coherent_one(struct run *run, size_t size, gfp_t gfp)
 	counters_read(run->t, &before);
 	if (!buffer_alloc(run, &b, size, gfp, 0))
 		return wrong(run, "not allocated");
-	if (before.v[MAPPED_GRANULES] >= 0 &&
-	    counter_read(run->t, MAPPED_GRANULES) - before.v[MAPPED_GRANULES] !=
-	    granules_around(run->t, b.dma, size))
-		wrong(run, "%lld granules are mapped for %zu bytes",
-		      counter_read(run->t, MAPPED_GRANULES) -
-		      before.v[MAPPED_GRANULES], size);
-	rc = buffer_check(run, &b);
+	rc = coherent_granules(run, &b, &before);
+	rc = rc ?: buffer_check(run, &b);
 	rc = rc ?: buffer_sgtable(run, &b);
 	buffer_free(run, &b);
 	rc = rc ?: view_check_gone(run, b.dma, size);

@@ -32,12 +32,16 @@ static DEFINE_MUTEX(test_lock);
 static void test_info(struct run *run)
 {
 	struct test_dev *t = run->t;
+	bool counters = true;
+	int i;
 
+	for (i = 0; i < NR_COUNTERS; i++)
+		counters &= counter_read(t, i) >= 0;
 	say(run->report, "# device %s, translated by %s, granule %llu, %s, counters %s",
 	    pci_name(t->pdev), t->ours ? "granule-dma" : t->domain ?
 	    "the kernel's own code" : "nobody", t->granule,
 	    t->trusted ? "trusted" : "untrusted",
-	    t->counters[MAPPED_GRANULES] ? "yes" : "no");
+	    counters ? "yes" : "no");
 }
 
 static const struct command {

@@ -58,6 +58,10 @@ int counters_check(struct run *run, const struct counters *before,
 	int i;
 
 	counters_read(run->t, &now);
+	for (i = 0; i < NR_COUNTERS && run->t->ours; i++)
+		if (now.v[i] < 0)
+			return wrong(run, "%s: %s cannot be read", when,
+				     counter_names[i]);
 	for (i = 0; i < NR_COUNTERS; i++)
 		if (now.v[i] != before->v[i])
 			return wrong(run, "%s: %s is %lld, was %lld", when,

@@ -25,22 +25,32 @@ static int edu_copy(struct test_dev *t, u64 from, u64 to, size_t size,
 	writeq(to, t->bar + EDU_DMA_TARGET);
 	writeq(size, t->bar + EDU_DMA_COUNT);
 	writeq(command | EDU_DMA_START, t->bar + EDU_DMA_COMMAND);
-	for (i = 0; i < 1000; i++) {
-		msleep(20);
+	for (i = 0; i < 4000; i++) {
+		usleep_range(4000, 5000);
 		if (!(readl(t->bar + EDU_DMA_COMMAND) & EDU_DMA_START))
 			return 0;
 	}
 	return -ETIMEDOUT;
 }
 
+int edu_read_to(struct test_dev *t, dma_addr_t addr, size_t at, size_t size)
+{
+	return edu_copy(t, addr, EDU_BUFFER + at, size, 0);
+}
+
+int edu_write_from(struct test_dev *t, dma_addr_t addr, size_t at, size_t size)
+{
+	return edu_copy(t, EDU_BUFFER + at, addr, size, EDU_DMA_TO_RAM);
+}
+
 int edu_read(struct test_dev *t, dma_addr_t addr, size_t size)
 {
-	return edu_copy(t, addr, EDU_BUFFER, size, 0);
+	return edu_read_to(t, addr, 0, size);
 }
 
 int edu_write(struct test_dev *t, dma_addr_t addr, size_t size)
 {
-	return edu_copy(t, EDU_BUFFER, addr, size, EDU_DMA_TO_RAM);
+	return edu_write_from(t, addr, 0, size);
 }
 
 int edu_get(struct test_dev *t, void *out, size_t size)

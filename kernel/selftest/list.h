@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A random scatterlist and what is known of it. Made by list.c, played with by
- * play.c.
+ * play.c, and given to the real device by sample.c.
  */
 #ifndef GRANULE_SELFTEST_LIST_H
 #define GRANULE_SELFTEST_LIST_H
@@ -52,6 +52,29 @@ struct list {
 	struct sg_table sgt;
 };
 
+#define SAMPLE_PLACES 4
+
+struct place {
+	phys_addr_t phys;
+	dma_addr_t dma;
+	u64 size;
+	bool write;		/* by the device; else it reads */
+};
+
+struct sample {
+	struct place places[SAMPLE_PLACES];
+	unsigned int nr;
+};
+
+/* The real device uses some places of a list, as its direction allows. */
+int sample_mapped(struct run *run, struct list *l, struct sample *s);
+/* The list is unmapped: nor can the device use them any more. */
+int sample_gone(struct run *run, const struct sample *s);
+
+/* For the CPU, or for the device. */
+void list_sync(struct run *run, struct list *l, bool cpu);
+/* Is there what the device wrote? */
+int check_device(struct run *run, dma_addr_t dma, phys_addr_t phys, u64 length);
 /* The limits are set; entries and table follow. */
 void list_make(struct run *run, struct list *l);
 /* Is the caller's list as it was written? */

@@ -32,7 +32,7 @@ static DEFINE_MUTEX(test_lock);
 static void test_info(struct run *run)
 {
 	struct test_dev *t = run->t;
-	bool counters = true;
+	bool counters = faults_read(t) >= 0;
 	int i;
 
 	for (i = 0; i < NR_COUNTERS; i++)
@@ -81,6 +81,8 @@ static int parse_word(struct run *run, char *word)
 		run->seed = n;
 	else if (!strcmp(word, "count"))
 		run->count = n;
+	else if (!strcmp(word, "least"))
+		run->least = n;
 	else if (!strcmp(word, "ms"))
 		run->ms = n;
 	else if (!strcmp(word, "size"))

@@ -285,8 +285,7 @@ static int write_device(struct run *run, dma_addr_t dma, phys_addr_t phys,
 	return 0;
 }
 
-static int check_device(struct run *run, dma_addr_t dma, phys_addr_t phys,
-			u64 length)
+int check_device(struct run *run, dma_addr_t dma, phys_addr_t phys, u64 length)
 {
 	s64 bad = content_diff(phys_to_virt(phys), KEY_DEVICE, phys, length);
 
@@ -334,7 +333,7 @@ static void list_fill(struct list *l, u64 key)
 			    l->items[i].phys, l->items[i].length);
 }
 
-static void list_sync(struct run *run, struct list *l, bool cpu)
+void list_sync(struct run *run, struct list *l, bool cpu)
 {
 	struct device *dev = run->t->dev;
 
@@ -361,82 +360,6 @@ static int list_rewrite(struct run *run, struct list *l)
 	list_fill(l, 0);
 	list_sync(run, l, false);
 	return rc ?: list_view(run, l, 0, 0);
-}
-
-/* Some bytes of one entry, by the real device. */
-static int list_sample(struct run *run, struct list *l)
-{
-	struct item *item = &l->items[random_below(run, l->nr)];
-	u64 at = random_below(run, item->length), size;
-	struct test_dev *t = run->t;
-	phys_addr_t phys = item->phys + at;
-	dma_addr_t dma = item->dma + at;
-	u8 *buf;
-	int rc;
-
-	size = min3(item->length - at, (u64)EDU_MAX,
-		    1 + random_below(run, EDU_MAX));
-	if (dma + size > BIT_ULL(40))
-		return 0;
-	buf = kmalloc(EDU_MAX, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
-	run->samples++;
-	/* A mapping that is only bounced at a sync has old content till then. */
-	if (reads(l->dir))
-		list_sync(run, l, false);
-
-	content_put(buf, KEY_DEVICE, phys, size);
-	rc = edu_set(t, buf, size);
-	/* QEMU tells of a fault every 4 bytes. */
-	if (!rc && !reads(l->dir))
-		size = min(size, 64ULL);
-	rc = rc ?: edu_read(t, dma, size);
-	rc = rc ?: edu_get(t, buf, size);
-	if (!rc && reads(l->dir) && content_diff(buf, 0, phys, size) >= 0)
-		rc = wrong(run, "the device reads something else at %#llx+%#llx",
-			   (u64)dma, size);
-	/*
-	 * A byte or two could be the right ones by chance; and behind QEMU's
-	 * VT-d, what may be written can be read.
-	 */
-	if (!rc && !reads(l->dir) && size > 8 && run->t->ours &&
-	    content_diff(buf, 0, phys, size) < 0)
-		rc = wrong(run, "the device can read at %#llx+%#llx",
-			   (u64)dma, size);
-	if (rc)
-		goto out;
-
-	content_put(buf, KEY_DEVICE, phys, size);
-	rc = edu_set(t, buf, size);
-	if (!writes(l->dir))
-		size = min(size, 64ULL);
-	rc = rc ?: edu_write(t, dma, size);
-	if (rc)
-		goto out;
-	if (!writes(l->dir)) {
-		rc = view_check(run, dma, phys, size, 0, VIEW_PARTIAL);
-		if (rc)
-			wrong(run, "the device can write at %#llx+%#llx",
-			      (u64)dma, size);
-		goto out;
-	}
-	list_sync(run, l, true);
-	rc = check_device(run, dma, phys, size);
-	if (rc)
-		goto out;
-	content_put(buf, 0, phys, size);
-	rc = edu_set(t, buf, size);
-	rc = rc ?: edu_write(t, dma, size);
-	if (rc)
-		goto out;
-	list_sync(run, l, true);
-	if (content_diff(phys_to_virt(phys), 0, phys, size) >= 0)
-		rc = wrong(run, "what the device wrote to %#llx+%#llx did not arrive",
-			   (u64)dma, size);
-out:
-	kfree(buf);
-	return rc;
 }
 
 static int list_unmap(struct run *run, struct list *l)
@@ -498,6 +421,25 @@ static int list_unmap(struct run *run, struct list *l)
 	return rc;
 }
 
+/* Mapped, and all is as it has to be. The last that is done with it. */
+static int list_finish(struct run *run, struct list *l, bool sample)
+{
+	unsigned long start = jiffies;
+	struct sample s = {};
+	int rc = sample ? sample_mapped(run, l, &s) : 0;
+
+	run->sampling += jiffies - start;
+	rc = rc ?: list_view(run, l, 0, l->attrs & DMA_ATTR_SKIP_CPU_SYNC ?
+			     VIEW_STALE : 0);
+	if (!rc && one_in(run, 3))
+		rc = list_rewrite(run, l);
+	rc = rc ?: list_unmap(run, l);
+	start = jiffies;
+	rc = rc ?: sample_gone(run, &s);
+	run->sampling += jiffies - start;
+	return rc;
+}
+
 /* One step with one of the lists. */
 static int list_step(struct run *run, struct list *lists, bool sample)
 {
@@ -505,13 +447,7 @@ static int list_step(struct run *run, struct list *lists, bool sample)
 	int rc;
 
 	if (l->mapped) {
-		rc = sample ? list_sample(run, l) : 0;
-		rc = rc ?: list_view(run, l, 0,
-				     l->attrs & DMA_ATTR_SKIP_CPU_SYNC ?
-				     VIEW_STALE : 0);
-		if (!rc && one_in(run, 3))
-			rc = list_rewrite(run, l);
-		rc = rc ?: list_unmap(run, l);
+		rc = list_finish(run, l, sample);
 	} else {
 		run->lists++;
 		rc = list_map(run, lists, l);
@@ -523,10 +459,10 @@ static int list_step(struct run *run, struct list *lists, bool sample)
 
 int list_play(struct run *run, u64 pool_bytes)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(run->ms);
+	unsigned long start = jiffies;
+	unsigned long end = start + msecs_to_jiffies(run->ms);
 	struct counters before;
 	struct list *lists;
-	u64 sampled = 0;
 	int i, rc = 0;
 
 	lists = kvcalloc(LISTS_ALIVE, sizeof(*lists), GFP_KERNEL);
@@ -537,12 +473,11 @@ int list_play(struct run *run, u64 pool_bytes)
 	if (run->alone)
 		counters_read(run->t, &before);
 	while (!rc && run->lists < run->count) {
+		/* The real device is slow: it gets a quarter of the time. */
 		bool sample = run->alone &&
-			      run->lists * 12 / run->count > sampled;
+			      run->sampling * 4 <= jiffies - start;
 
 		rc = list_step(run, lists, sample);
-		if (run->samples > sampled)
-			sampled = run->lists * 12 / run->count;
 		if (!rc && fatal_signal_pending(current))
 			rc = -EINTR;
 		if (run->ms && time_after(jiffies, end))
@@ -569,11 +504,26 @@ int list_play(struct run *run, u64 pool_bytes)
 	return rc;
 }
 
+/* A sample takes more than a second; on a busy host several. */
+static int check_samples(struct run *run, unsigned int ms)
+{
+	u64 least = SAMPLE_PLACES + ms / 10000;
+
+	if (run->samples < least)
+		return wrong(run, "%llu samples by edu in %u ms: too few",
+			     run->samples, ms);
+	if (run->t->domain && run->samples_gone < least)
+		return wrong(run, "%llu samples of what was unmapped in %u ms: too few",
+			     run->samples_gone, ms);
+	return 0;
+}
+
 void test_lists(struct run *run)
 {
 	unsigned long start = jiffies;
 	struct device *dev = run->t->dev;
 	int rc = list_play(run, 64 << 20);
+	unsigned int ms = jiffies_to_msecs(jiffies - start);
 
 	dma_set_mask(dev, DMA_BIT_MASK(40));
 	dma_set_seg_boundary(dev, 0xffffffff);
@@ -582,7 +532,13 @@ void test_lists(struct run *run)
 		rc = wrong(run, "no two entries were ever merged");
 	if (!rc && run->count > 500 && !run->t->trusted && !run->bounced)
 		rc = wrong(run, "nothing was ever bounced");
-	result(run, rc, "lists: %llu lists in %u ms: %llu entries in %llu segments, %llu merged, %llu had no room, %llu pieces bounced, %llu samples by edu",
-	       run->lists, jiffies_to_msecs(jiffies - start), run->entries, run->segments, run->merged,
-	       run->refused, run->bounced, run->samples);
+	if (!rc && run->count > 500)
+		rc = check_samples(run, ms);
+	if (!rc && run->lists < run->least)
+		rc = wrong(run, "%llu lists in %u ms: fewer than %llu",
+			   run->lists, ms, run->least);
+	result(run, rc, "lists: %llu lists in %u ms: %llu entries in %llu segments, %llu merged, %llu had no room, %llu pieces bounced; by edu in %u ms %llu samples, %llu of what was unmapped",
+	       run->lists, ms, run->entries, run->segments, run->merged,
+	       run->refused, run->bounced, jiffies_to_msecs(run->sampling),
+	       run->samples, run->samples_gone);
 }

@@ -30,6 +30,7 @@ struct test_dev {
 	bool ours;			/* granule-dma's, not the core's */
 	bool trusted;
 	struct file *counters[NR_COUNTERS];	/* NULL: there are none */
+	struct file *faults;		/* of its IOMMU; NULL: not counted */
 	struct mutex lock;		/* one command at a time */
 
 	/* A page that edu may read and write (edu.c). */
@@ -56,6 +57,7 @@ struct run {
 	struct report *report;
 	u64 seed, rng;
 	u64 count;
+	u64 least;		/* lists, or there was no time for a test */
 	unsigned int ms;	/* 0: no limit */
 	u64 size;
 	unsigned long attrs;
@@ -64,6 +66,8 @@ struct run {
 	bool alone;
 	/* Of what was seen, so that a test that met nothing fails. */
 	u64 lists, segments, entries, merged, bounced, refused, samples;
+	u64 samples_gone;	/* of what was not mapped any more */
+	unsigned long sampling;	/* jiffies that it took */
 };
 
 /* --- report.c --- */
@@ -157,6 +161,8 @@ s64 counter_read(struct test_dev *t, enum counter counter);
 struct counters {
 	s64 v[NR_COUNTERS];
 };
+/* How many accesses its IOMMU has denied; -1 when nobody counts. */
+s64 faults_read(struct test_dev *t);
 void counters_read(struct test_dev *t, struct counters *now);
 int counters_check(struct run *run, const struct counters *before,
 		   const char *when);
@@ -167,6 +173,9 @@ int edu_init(struct test_dev *t);
 void edu_exit(struct test_dev *t);
 int edu_read(struct test_dev *t, dma_addr_t addr, size_t size);
 int edu_write(struct test_dev *t, dma_addr_t addr, size_t size);
+/* Into, or from, edu's own memory at @at. */
+int edu_read_to(struct test_dev *t, dma_addr_t addr, size_t at, size_t size);
+int edu_write_from(struct test_dev *t, dma_addr_t addr, size_t at, size_t size);
 /* What edu_read() got; what edu_write() is to write. */
 int edu_get(struct test_dev *t, void *out, size_t size);
 int edu_set(struct test_dev *t, const void *in, size_t size);

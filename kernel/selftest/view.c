@@ -15,15 +15,30 @@ static const char * const counter_names[] = {
 	"mapped_granules", "bounce_granules",
 };
 
+static struct file *file_open(const char *path)
+{
+	struct file *file = filp_open(path, O_RDONLY, 0);
+
+	return IS_ERR(file) ? NULL : file;
+}
+
 static struct file *attribute_open(int group, const char *name)
 {
-	struct file *file;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/kernel/granule-dma/%d/%s", group,
 		 name);
-	file = filp_open(path, O_RDONLY, 0);
-	return IS_ERR(file) ? NULL : file;
+	return file_open(path);
+}
+
+static struct file *faults_open(struct test_dev *t)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/iommu/granule-virtio-iommu/faults",
+		 pci_name(t->pdev));
+	return file_open(path);
 }
 
 static s64 attribute_read(struct file *file)
@@ -41,6 +56,11 @@ static s64 attribute_read(struct file *file)
 s64 counter_read(struct test_dev *t, enum counter counter)
 {
 	return attribute_read(t->counters[counter]);
+}
+
+s64 faults_read(struct test_dev *t)
+{
+	return attribute_read(t->faults);
 }
 
 void counters_read(struct test_dev *t, struct counters *now)
@@ -107,6 +127,7 @@ int view_init(struct test_dev *t)
 		for (i = 0; i < NR_COUNTERS; i++)
 			t->counters[i] = attribute_open(iommu_group_id(group),
 							counter_names[i]);
+		t->faults = faults_open(t);
 		trusted = attribute_open(iommu_group_id(group), "trusted");
 		t->trusted = attribute_read(trusted) == 1;
 		if (trusted)
@@ -123,6 +144,8 @@ void view_exit(struct test_dev *t)
 	for (i = 0; i < NR_COUNTERS; i++)
 		if (t->counters[i])
 			fput(t->counters[i]);
+	if (t->faults)
+		fput(t->faults);
 }
 
 phys_addr_t view_phys(struct test_dev *t, dma_addr_t addr)

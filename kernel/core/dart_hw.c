@@ -61,6 +61,7 @@ struct dart_variant {
 	u32 error_low;
 	u32 error_high;
 	u32 error_mask;			/* register; 0: none */
+	u32 error_streams;		/* a bit a stream; 0: none */
 	struct dart_error_bit errors[6];
 };
 
@@ -159,7 +160,8 @@ static const struct dart_variant variants[] = {
 		.format = DART_FORMAT_2,
 		.streams = DART_MAX_STREAMS,
 		.flush = dart3_flush,
-		.lock = 0x208,
+		/* PROTECT; PROTECT_LOCK at 0x208 only says for how long. */
+		.lock = 0x200,
 		.lock_bit = 1U << 0,
 		.enable = 0xc00,
 		.tcr = 0x1000,
@@ -177,6 +179,7 @@ static const struct dart_variant variants[] = {
 		.error_low = 0x170,
 		.error_high = 0x174,
 		.error_mask = DART3_ERROR_MASK,
+		.error_streams = 0x1c0,
 		.errors = {
 			{ 1U << 0, DART_FAULT_TTBR },
 			{ 1U << 1, DART_FAULT_FIRST },
@@ -201,6 +204,7 @@ const struct dart_variant *dart_variant_find(const char *name)
 int dart_hw_init(struct dart_hw *hw, const struct dart_variant *variant,
 		 const struct dart_io *io)
 {
+	unsigned int reach, ttbrs;
 	u32 params;
 
 	*hw = (struct dart_hw){ .variant = variant, .io = *io };
@@ -223,7 +227,11 @@ int dart_hw_init(struct dart_hw *hw, const struct dart_variant *variant,
 	if (!hw->streams || hw->streams > DART_MAX_STREAMS ||
 	    (hw->geometry.shift != 12 && hw->geometry.shift != 14))
 		return -EINVAL;
-	return 0;
+	/* Two levels of tables, and as many of the first as there are TTBRs. */
+	reach = hw->geometry.shift + 2 * (hw->geometry.shift - 3);
+	for (ttbrs = 1; ttbrs < variant->ttbrs; ttbrs *= 2)
+		reach++;
+	return hw->geometry.iova_bits > reach ? -EINVAL : 0;
 }
 
 static u32 tcr_of(const struct dart_hw *hw, unsigned int stream)
@@ -289,6 +297,17 @@ void dart_hw_block(struct dart_hw *hw, const struct dart_streams *streams)
 	dart_hw_flush(hw, streams);
 }
 
+/* Some DARTs go on to interrupt until their streams are told as well. */
+static void acknowledge(struct dart_hw *hw, u32 error)
+{
+	const struct dart_variant *v = hw->variant;
+	unsigned int i;
+
+	write_reg(hw, v->error, error);
+	for (i = 0; v->error_streams && i * 32 < hw->streams; i++)
+		write_reg(hw, v->error_streams + 4 * i, U32_MAX);
+}
+
 int dart_hw_reset(struct dart_hw *hw)
 {
 	struct dart_streams all = { { 0 } };
@@ -300,7 +319,7 @@ int dart_hw_reset(struct dart_hw *hw)
 	/* TCR tells them apart; this switch is for all at once. */
 	for (i = 0; i * 32 < hw->streams && !hw->locked; i++)
 		write_reg(hw, hw->variant->enable + 4 * i, U32_MAX);
-	write_reg(hw, hw->variant->error, read_reg(hw, hw->variant->error));
+	acknowledge(hw, read_reg(hw, hw->variant->error));
 	if (hw->variant->error_mask)
 		write_reg(hw, hw->variant->error_mask, 0);
 	return dart_hw_flush(hw, &all);
@@ -355,6 +374,11 @@ int dart_hw_translate(struct dart_hw *hw, const struct dart_streams *streams,
 		if (dart_streams_has(streams, i))
 			write_reg(hw, tcr_of(hw, i),
 				  hw->variant->tcr_translate);
+	/* Firmware may have seen to it that nothing of this was done. */
+	if (!translates(hw, streams, ttbrs)) {
+		dart_hw_block(hw, streams);
+		return -EACCES;
+	}
 	return 0;
 }
 
@@ -395,7 +419,7 @@ bool dart_hw_error(struct dart_hw *hw, struct dart_error *error)
 			error->fault = v->errors[i].fault;
 			break;
 		}
-	write_reg(hw, v->error, value);
+	acknowledge(hw, value);
 	return true;
 }
 

@@ -242,7 +242,7 @@ int dart_root_add(struct dart_table *t, struct dart_root *root,
 	for (i = 0; i < t->ttbrs && !rc; i++)
 		rc = root_get_table(t, root, i, given ? given[i] : 0, gfp);
 	for (i = 0; i < t->seconds && !rc; i++)
-		if (t->second[i] && *first_entry(t, root, i) &&
+		if (t->second[i] && root_blocks(t, root, i) &&
 		    !second_empty(t, i))
 			rc = -EEXIST;
 	if (rc) {
@@ -258,6 +258,19 @@ int dart_root_add(struct dart_table *t, struct dart_root *root,
 	return 0;
 }
 
+/* Has another root the same table of firmware's for this entry? */
+static bool root_shared(const struct dart_table *t,
+			const struct dart_root *root, u64 index)
+{
+	const struct dart_root *other;
+
+	for (other = t->roots; other; other = other->next)
+		if (other != root && first_entry(t, other, index) ==
+				     first_entry(t, root, index))
+			return true;
+	return false;
+}
+
 void dart_root_remove(struct dart_table *t, struct dart_root *root)
 {
 	struct dart_root **at;
@@ -267,7 +280,8 @@ void dart_root_remove(struct dart_table *t, struct dart_root *root)
 		;
 	*at = root->next;
 	for (i = 0; i < t->seconds; i++)
-		if (t->second[i] && !root_blocks(t, root, i))
+		if (t->second[i] && !root_blocks(t, root, i) &&
+		    !root_shared(t, root, i))
 			WRITE_ONCE(*first_entry(t, root, i), 0);
 	root_free(t, root);
 }

@@ -114,8 +114,53 @@ struct iommu_device *dart_probe_device(struct device *dev)
 		ep->link[i] = device_link_add(dev, ep->dart[i]->dev,
 					      DL_FLAG_STATELESS |
 					      DL_FLAG_PM_RUNTIME);
+	/*
+	 * The core refuses to probe an untrusted device that has to be in
+	 * IOMMU_DOMAIN_IDENTITY, so meanwhile pci_dev does not say it.
+	 */
+	if (dev_is_pci(dev) && to_pci_dev(dev)->untrusted) {
+		ep->untrusted = true;
+		to_pci_dev(dev)->untrusted = false;
+	}
 	dev_iommu_priv_set(dev, ep);
 	return &ep->dart[0]->iommu;
+}
+
+static void dart_tell_trust(struct dart_endpoint *ep)
+{
+	if (ep->untrusted)
+		to_pci_dev(ep->dev)->untrusted = true;
+}
+
+void dart_probe_finalize(struct device *dev)
+{
+	dart_tell_trust(dev_iommu_priv_get(dev));
+}
+
+/* See granule_dma_provider. */
+bool dart_untrusted(struct device *dev)
+{
+	struct dart_endpoint *ep = dev_iommu_priv_get(dev);
+
+	return ep->untrusted;
+}
+
+/* What PCI devices write there is taken for interrupts before it gets here. */
+#define DART_MSI_DOORBELL 0xfffff000
+
+void dart_get_resv_regions(struct device *dev, struct list_head *list)
+{
+	struct iommu_resv_region *region;
+
+	if (!dev_is_pci(dev))
+		return;
+	region = iommu_alloc_resv_region(DART_MSI_DOORBELL, PAGE_SIZE,
+					 IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO,
+					 IOMMU_RESV_MSI, GFP_KERNEL);
+	if (region)
+		list_add_tail(&region->list, list);
+	else
+		dev_err(dev, "granule-dart: no memory to tell its reserved region\n");
 }
 
 /* Also when probing fails later on, or the device is gone. */
@@ -129,6 +174,7 @@ void dart_release_device(struct device *dev)
 	list_del(&ep->item);
 	mutex_unlock(&dart_lock);
 	granule_dma_remove(dev);
+	dart_tell_trust(ep);
 	for (i = 0; i < ep->nr; i++)
 		if (ep->link[i])
 			device_link_remove(dev, ep->dart[i]->dev);

@@ -212,6 +212,8 @@ static const struct iommu_ops dart_ops = {
 	.domain_alloc = dart_domain_alloc,
 	COMPAT_DOMAIN_ALLOC_PAGING(dart_domain_alloc_paging)
 	.probe_device = dart_probe_device,
+	.probe_finalize = dart_probe_finalize,
+	.get_resv_regions = dart_get_resv_regions,
 	.release_device = dart_release_device,
 	.device_group = dart_device_group,
 	.def_domain_type = dart_def_domain_type,
@@ -224,6 +226,7 @@ static const struct granule_dma_provider dart_provider = {
 	.ops = &dart_ops,
 	.domain_alloc = dart_dma_domain_alloc,
 	.settle = dart_settle,
+	.untrusted = dart_untrusted,
 	.map = dart_dma_map,
 	.sync = dart_dma_sync,
 	.unmap = dart_dma_unmap,

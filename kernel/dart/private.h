@@ -75,6 +75,7 @@ struct dart_endpoint {
 	bool in_default;		/* dart_lock; the core chose so */
 	bool crippled;			/* dart_lock; a DART of it has gone */
 	bool uncounted;			/* dart_lock; see dart_count_users() */
+	bool untrusted;			/* constant */
 };
 
 static inline struct dart_paging *to_dart_paging(struct iommu_domain *d)
@@ -101,7 +102,10 @@ struct iommu_domain *dart_token_alloc(unsigned int type);
 /* --- endpoint.c --- */
 
 struct iommu_device *dart_probe_device(struct device *dev);
+void dart_probe_finalize(struct device *dev);
 void dart_release_device(struct device *dev);
+void dart_get_resv_regions(struct device *dev, struct list_head *list);
+bool dart_untrusted(struct device *dev);
 struct dart_endpoint *dart_endpoint_of(struct device *dev);
 struct iommu_group *dart_device_group(struct device *dev);
 void dart_count_users(void);

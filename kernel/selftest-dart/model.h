@@ -164,7 +164,8 @@ static inline void model_write(void *context, u32 offset, u32 value)
 		return;
 	if (offset == model_command(d) && !d->deaf)
 		model_obey(d, value);
-	if (offset == error)
+	if (offset == error ||
+	    (d->t8110 && offset >= 0x1c0 && offset < 0x1c0 + d->streams / 8))
 		*model_reg(d, offset) &= ~value;	/* acknowledged */
 	else
 		*model_reg(d, offset) = value;
@@ -226,7 +227,7 @@ static inline void model_lock(struct model_dart *d)
 {
 	d->lock = true;
 	if (d->t8110)
-		*model_reg(d, 0x208) |= 1;
+		*model_reg(d, 0x200) |= 1;
 	else
 		*model_reg(d, 0x60) |= 1U << 15;
 }
@@ -242,6 +243,8 @@ static inline void model_fault(struct model_dart *d, unsigned int stream, u64 io
 	if (*error >> 31)
 		return;
 	*error = 1U << 31 | stream << (d->t8110 ? 20 : 24) | 1U << bit;
+	if (d->t8110)
+		*model_reg(d, 0x1c0 + stream / 32 * 4) |= 1U << stream % 32;
 	*model_reg(d, d->t8110 ? 0x170 : 0x50) = (u32)iova;
 	*model_reg(d, d->t8110 ? 0x174 : 0x54) = iova >> 32;
 }
@@ -251,6 +254,17 @@ static inline u64 model_entry_phys(const struct model_dart *d, u64 entry)
 	if (d->format_2)
 		return (entry >> 10 & ((1ULL << 28) - 1)) << 14;
 	return (entry >> 12 & ((1ULL << 24) - 1)) << 12;
+}
+
+/* Does it want to interrupt? */
+static inline bool model_interrupts(struct model_dart *d)
+{
+	unsigned int i;
+
+	for (i = 0; d->t8110 && i < d->streams / 32; i++)
+		if (*model_reg(d, 0x1c0 + 4 * i))
+			return true;
+	return *model_reg(d, d->t8110 ? 0x100 : 0x40) >> 31;
 }
 
 /* Which of a stream's TTBRs. */

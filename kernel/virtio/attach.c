@@ -280,8 +280,11 @@ int viommu_place(struct viommu_endpoint *ep)
 		dev_err(ep->dev,
 			"virtio-iommu: its DMA cannot be translated (%d): blocked\n",
 			rc);
-	if (viommu_attach(ep, &ep->viommu->blocked))
+	if (viommu_attach(ep, &ep->viommu->blocked)) {
 		dev_err(ep->dev, "virtio-iommu: cannot be blocked either\n");
+		/* Where it was may be freed when we have returned. */
+		viommu_detach(ep);
+	}
 	return rc;
 }
 

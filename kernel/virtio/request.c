@@ -242,8 +242,12 @@ static int viommu_add(struct viommu *viommu, struct viommu_slot *slot,
 	sg_init_one(&out, req, size);
 	sg_init_one(&in, answer, answer_size);
 	rc = virtqueue_add_sgs(viommu->requests, sgs, 1, 1, slot, GFP_ATOMIC);
-	if (rc)
+	if (rc) {
+		/* Gone by surprise: nobody would notice otherwise. */
+		if (virtqueue_is_broken(viommu->requests))
+			viommu_give_up(viommu);
 		return rc;
+	}
 	batch->pending++;
 	viommu->unkicked = true;
 	viommu->nr_requests++;
@@ -301,6 +305,7 @@ int viommu_add_unmap(struct viommu *viommu, struct granule_dma_batch *batch,
 		     u32 id, u64 first, u64 last)
 {
 	struct viommu_slot *slot = viommu_slot_get(viommu);
+	int rc;
 
 	if (!slot) {
 		viommu_unmap_lost(viommu, first, last, -EIO);
@@ -315,7 +320,10 @@ int viommu_add_unmap(struct viommu *viommu, struct granule_dma_batch *batch,
 	/* Not whole mappings: the device refuses. */
 	if (viommu_should_keep(viommu))
 		slot->req.unmap.virt_end = slot->req.unmap.virt_start;
-	return viommu_add_small(viommu, slot, batch, unmap);
+	rc = viommu_add_small(viommu, slot, batch, unmap);
+	if (rc)
+		viommu_unmap_lost(viommu, first, last, rc);
+	return rc;
 }
 
 /**

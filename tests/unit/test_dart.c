@@ -163,6 +163,7 @@ TEST_F(dart, faults_are_told_apart)
 		EXPECT_EQ(stream, error.stream);
 		EXPECT_EQ(0x123456789ULL + i, error.iova);
 		EXPECT_EQ(1U << i, error.raw & ((1U << nr) - 1));
+		EXPECT_FALSE(model_interrupts(d));
 		EXPECT_FALSE(dart_hw_error(&self->hw[0], &error));
 	}
 	EXPECT_STREQ("no table for this stream",
@@ -466,6 +467,40 @@ TEST_F(dart, locked_keeps_what_firmware_set_up)
 	dart_table_exit(&firmware);
 }
 
+/* Two devices that firmware gave one table: neither takes from the other. */
+TEST_F(dart, locked_table_of_two_devices)
+{
+	struct model_dart *d = &self->model[2];
+	struct dart_table firmware;
+	struct dart_root root;
+	struct dart_attach a = streams_of(&self->hw[2], 3, 1),
+			   b = streams_of(&self->hw[2], 3, 1);
+
+	boot_locked(d, &self->hw[2], 3, &firmware, &root, &self->ops);
+	ASSERT_EQ(0, dart_domain_attach(&self->domain, &a, 1, 0));
+	ASSERT_EQ(0, dart_domain_map(&self->domain, 0, DATA, PAGE, RW, 0));
+	ASSERT_EQ(0, dart_domain_attach(&self->domain, &b, 1, 0));
+	EXPECT_EQ(DATA, model_access(d, 3, 0, true));
+	dart_domain_detach(&self->domain, &b, 1);
+	EXPECT_EQ(DATA, model_access(d, 3, 0, true));
+	EXPECT_EQ(SCREEN, model_access(d, 3, FIRMWARE, false));
+	dart_domain_detach(&self->domain, &a, 1);
+	EXPECT_EQ(U64_MAX, model_access(d, 3, 0, true));
+
+	dart_root_remove(&firmware, &root);
+	dart_table_exit(&firmware);
+}
+
+/* Firmware locked it, and no register says so: what was written is looked at. */
+TEST_F(dart, locked_in_secret)
+{
+	struct dart_attach a = streams_of(&self->hw[2], 3, 1);
+
+	self->model[2].lock = true;
+	EXPECT_FALSE(self->hw[2].locked);
+	EXPECT_EQ(-EACCES, dart_domain_attach(&self->domain, &a, 1, 0));
+}
+
 TEST_F(dart, locked_without_tables_is_refused)
 {
 	struct dart_attach a = streams_of(&self->hw[2], 3, 1);
@@ -493,6 +528,10 @@ TEST(no_such_hardware)
 	EXPECT_EQ(-EINVAL, dart_hw_init(&hw, dart_variant_find("t8103"), &io));
 	model_init(&model, "t8110", 14, true, 1, model_virt, &memory);
 	*model_reg(&model, 0x0c) = 0;
+	EXPECT_EQ(-EINVAL, dart_hw_init(&hw, dart_variant_find("t8110"), &io));
+	/* More bits than two levels of tables reach. */
+	model_init(&model, "t8110", 14, true, 1, model_virt, &memory);
+	*model_reg(&model, 0x08) = 42U << 24 | 37 << 16;
 	EXPECT_EQ(-EINVAL, dart_hw_init(&hw, dart_variant_find("t8110"), &io));
 	g = good;
 	g.shift = 16;

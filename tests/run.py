@@ -30,7 +30,7 @@ QEMU_TROUBLE = (
     # Linux waits for it with interrupts off, until RCU complains.
     ("never completed an invalidation of VT-d's",
      "detected stalls on CPUs/tasks", "RIP: 0010:qi_submit_sync"),
-    # From tools/vm: before any program of ours, or of the test, has run.
+    # From tools/vm: before any module of ours was loaded.
     ("did not boot", "the VM died during boot"),
     ("stood still", "(--timeout): stopped"),
     ("stood still", "(--silence): stopped"),
@@ -91,6 +91,8 @@ def read_tap(lines, name, status):
         totals.fail("%s: plan of %s tests, %d seen" % (name, plan, seen))
     elif status and not totals.failed:
         totals.fail("%s: status %d" % (name, status))
+    elif not totals.passed and not totals.failed:
+        totals.fail("%s: nothing was tried" % name)
     return totals
 
 
@@ -348,7 +350,16 @@ def run_debug():
         totals = Totals()
         totals.fail("tools/debug-kernel: " + done.stdout[-2000:])
         return totals
-    return run_vm(["--kernel", CACHE + "/debug-6.12"])
+    kernel = ["--kernel", CACHE + "/debug-6.12"]
+    totals = run_vm(kernel)
+    totals.add(run_vm(kernel + ["--iommu", "virtio", "--granule", "16k",
+                                "--selftest", "--append",
+                                "granule_dma.untrusted=" + EDU],
+                      ["granule", "buffer", "type1", "dmaapi"], "16k"))
+    totals.add(run_vm(kernel + ["--iommu", "none", "--selftest", "--no-load"],
+                      ["dart"]))
+    totals.add(run_fail(kernel))
+    return totals
 
 
 def run_upstream():

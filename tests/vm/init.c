@@ -72,6 +72,7 @@ enum frame {
 	FRAME_STATUS = 3,	/* data: the exit status in decimal */
 	FRAME_FAILED = 4,	/* data: why the command could not be run */
 	FRAME_STARTED = 5,	/* no data: the command is about to run */
+	FRAME_LOADING = 6,	/* no data: modules of ours are about to be */
 };
 
 static int report_fd = -1, dmesg_fd = -1, port_fd = -1;
@@ -413,6 +414,7 @@ static void load_modules(const char *load, char **env)
 	ssize_t n;
 	pid_t pid;
 
+	report(FRAME_LOADING, "", 0);
 	snprintf(command, sizeof(command), "exec modprobe -a -- %s", load);
 	if (pipe2(pipes, O_CLOEXEC))
 		fail("cannot make a pipe: %s", strerror(errno));
@@ -618,6 +620,8 @@ static void start_system(char **env)
 	int status, i;
 	pid_t pid;
 
+	/* It loads what is there to be loaded. */
+	report(FRAME_LOADING, "", 0);
 	pid = fork();
 	if (pid < 0)
 		fail("cannot fork: %s", strerror(errno));

@@ -339,7 +339,7 @@ MORE_EDU = "".join("-device edu,addr=0x%x " % slot for slot in range(0x11, 0x18)
 
 def run_handoff(kernel):
     """Hundreds of cycles and crowds of clients of iommud."""
-    return run_vm(["--kernel", kernel, "--qemu", MORE_EDU, "--timeout", "1800",
+    return run_vm(["--kernel", kernel, "--qemu", MORE_EDU, "--timeout", "3600",
                    "--silence", "900"], ["handoff-long"])
 
 
@@ -386,7 +386,7 @@ VM_6_1 = ["cmd", "ioas", "ioas_model", "caps", "lasterror", "dma", "memlock",
           "granule", "buffer", "vfio", "reset", "threads", "kill", "netlink",
           "fault", "cli", "daemon", "handoff", "e2e", "see", "unload"]
 VM_6_12 = VM_6_1[:-1] + ["cli-granule", "recipes", "unload"]
-SYSTEM = ["boot", "sandbox", "restart", "hotplug"]
+SYSTEM = ["boot", "vmm", "clients", "sandbox", "restart", "hotplug"]
 
 # name: (in the default run, function, arguments). Two run at a time; long ones
 # come first, so that both end at about the same time.

@@ -3,6 +3,7 @@
 """iommud as a service of a system that systemd and udev booted.
 
     boot     iommud-early, udev, nvme.ko: who gets which device
+    vmm      an unprivileged user's QEMU with what the policy took at boot
     service  sandbox, restart, kill -9, reload, stop, activation
     hotplug  devices that come and go, in use and not
     race     the same without the rules: the host's driver wins
@@ -26,7 +27,8 @@ sys.path[:0] = [HERE, HERE + "/..", HERE + "/../e2e",
                 os.environ.get("GRANULE_CACHE", "/var/cache/granule") +
                 "/varlink/python"]
 import varlink  # noqa: E402
-from harness import Client, Error, wait_until  # noqa: E402
+from handoff import STRANGER, iommuctl, start_vmm  # noqa: E402
+from harness import INTERFACE, Client, Error, wait_until  # noqa: E402
 from qmp import Qmp  # noqa: E402
 from tap import Tap  # noqa: E402
 from vm import (  # noqa: E402
@@ -195,16 +197,77 @@ def test_boot():
        "nodes are root:iommu 0660", "%s %s" % (node, vfio))
 
 
+def free_again():
+    """Seconds until nobody has anything; None after too many for one kill."""
+    return wait_until(lambda: not leases() and nothing_left(), 10)
+
+
+def test_vmm():
+    vmm = start_vmm(EDU)
+    ok(vmm.give_edu() and vmm.edu_does_dma(), "a user whom the policy names "
+       "runs unmodified QEMU: edu, taken at boot, does DMA in its guest's RAM",
+       journal("-u", "iommud", "-n", "20"))
+    got = leases()
+    ok(len(got) == 1 and got[0]["process"] == vmm.proc.pid and
+       got[0]["user"] == NOBODY, "the lease is QEMU's own process", got)
+    done = iommuctl("run", EDU, "--", "true", user=STRANGER)
+    ok(done.returncode == 4 and "user %d may not acquire %s: definition 'edu'"
+       % (STRANGER, EDU) in done.stderr, "another user is refused with a "
+       "sentence: " + done.stderr.strip(), done)
+    vmm.proc.kill()
+    took = free_again()
+    vmm.proc.wait()
+    ok(took is not None, "SIGKILL of QEMU: the device is back (%s s)" % took,
+       "%s %s" % (leases(), stats()))
+    done = iommuctl("run", "--attach", TAKEN, "--", "readlink",
+                    "/proc/self/fd/{device}")
+    ok(done.returncode == 0 and
+       done.stdout.startswith("/dev/vfio/devices/vfio"),
+       "the user acquires the NVMe disk that was kept from nvme", done)
+    ok(free_again() is not None and driver(TAKEN) == "vfio-pci",
+       "it comes back, and stays the policy's",
+       "%s %s %s" % (leases(), stats(), driver(TAKEN)))
+
+
 def test_clients():
     with varlink.Client("unix:" + SOCKET) as client:
-        with client.open("org.granule.iommud") as iommud:
+        with client.open(INTERFACE) as iommud:
             devices = {d["device"]: d for d in
                        iommud.ListDevices()["devices"]}
             ok(devices[TAKEN]["definition"] == "disk" and
                not devices[LEFT].get("definition"),
                "a stock Varlink client sees the devices")
+            stock_changes(client, iommud)
     shown = run("iommuctl", "device", "list")
     ok(TAKEN in shown and "vfio-pci" in shown, "iommuctl shows them", shown)
+
+
+def stock_changes(client, iommud):
+    """What a stock client changes, and is told of."""
+    sock = client.open_connection()
+    sock.settimeout(SOON)
+    watch = client.open(INTERFACE, connection=sock)
+    events = watch.Monitor(_more=True)
+    ok(next(events).get("event") is None, "it calls Monitor with more")
+    iommud.Unbind(devices=[EDU])
+    unbound = driver(EDU)
+    warnings = iommud.Bind(devices=[EDU])["warnings"]
+    ok(unbound is None and driver(EDU) == "vfio-pci" and len(warnings) == 1
+       and EDU + " cannot be reset" in warnings[0],
+       "and Unbind and Bind, which warns", "%s %s %s" % (unbound, driver(EDU), warnings))
+    told = []
+    while ("bound", EDU) not in told:
+        event = next(events)["event"]
+        told.append((event["kind"], event.get("device")))
+    ok(("unbound", EDU) in told, "Monitor tells of both", told)
+    watch.close()
+    stopped = iommud.Stop(name="disk")["devices"]
+    had = driver(TAKEN)
+    started = iommud.Start(name="disk")["devices"]
+    ok(stopped == started == [TAKEN] and had == "nvme" and
+       driver(TAKEN) == "vfio-pci", "and Stop and Start of a definition: nvme "
+       "has the disk in between", "%s %s %s %s" % (stopped, had, started,
+                                                   driver(TAKEN)))
 
 
 def status(pid, field):
@@ -446,7 +509,7 @@ def test_late():
 
 
 def main():
-    tests = [test_boot, test_clients, test_sandbox, test_restart,
+    tests = [test_boot, test_vmm, test_clients, test_sandbox, test_restart,
              test_passed_on, test_reload, test_hotplug, test_stop, test_race,
              test_late]
     names = sys.argv[1:]

@@ -63,6 +63,12 @@ POOL = {
     },
 }
 
+# All of the machine's: EDU, and two that are one group (PORT in tests/run.py).
+EDUS = {"devices": {"edus": {"match": {"vendor": "0x1234",
+                                       "device": "0x11e8"},
+                             "users": ["nobody"]}},
+        "limits": POLICY["limits"]}
+
 
 def stats():
     return {os.path.basename(f): int(open(f, encoding="ascii").read())
@@ -539,6 +545,148 @@ def test_pool_handed_on(tap, daemon):
                "gone (%s)" % said, got)
 
 
+def edu_groups():
+    """Devices like edu, by group."""
+    groups = {}
+    for path in sorted(glob.glob("/sys/bus/pci/devices/*")):
+        with open(path + "/vendor", encoding="ascii") as f, \
+                open(path + "/device", encoding="ascii") as g:
+            if f.read() + g.read() == "0x1234\n0x11e8\n":
+                groups.setdefault(os.readlink(path + "/iommu_group"),
+                                  []).append(os.path.basename(path))
+    return groups.values()
+
+
+def acquire(client, *devices):
+    """The reply, and its files."""
+    reply = client.call("Acquire", devices=list(devices), wait=5000)
+    return reply, client.take_fds()
+
+
+def share_group(_, path, devices):
+    """Two devices of a group: what is mapped once is there for both."""
+    reply, fds = acquire(Client(path), *devices)
+    got = reply["devices"]
+    memory = mmap.mmap(-1, SIZE)
+    map_memory(fds[reply["iommufd"]], got[0]["ioas_id"], memory)
+    good = [dma_works(fds[d["fd"]], memory) for d in got]
+    return "%d IOAS, %s" % (len({d["ioas_id"] for d in got}), good)
+
+
+def share_nothing(_, path, devices):
+    """Devices of two groups: each has memory of its own at the same IOVA."""
+    reply, fds = acquire(Client(path), *devices)
+    got = reply["devices"]
+    memory = [mmap.mmap(-1, SIZE) for _ in got]
+    for device, own in zip(got, memory):
+        map_memory(fds[reply["iommufd"]], device["ioas_id"], own)
+    good = [dma_works(fds[d["fd"]], own) for d, own in zip(got, memory)]
+    return "%d IOAS, %s" % (len({d["ioas_id"] for d in got}), good)
+
+
+def share_pool(_, path, devices):
+    """Devices of two groups that a named IOAS makes share its memory."""
+    reply, fds = acquire(Client(path), *devices)
+    memory = mmap.mmap(fds[reply["regions"][0]["fd"]], SIZE)
+    one, two = [edu_dma.Edu(fds[d["fd"]]) for d in reply["devices"]]
+    pattern = os.urandom(edu_dma.SIZE)
+    memory[:edu_dma.SIZE] = pattern
+    # By the one to the middle of it, and from there by the other to its end.
+    one.dma(IOVA, edu_dma.BUFFER, 0)
+    one.dma(edu_dma.BUFFER, IOVA + SIZE // 2, edu_dma.TO_RAM)
+    two.dma(IOVA + SIZE // 2, edu_dma.BUFFER, 0)
+    two.dma(edu_dma.BUFFER, IOVA + SIZE - edu_dma.SIZE, edu_dma.TO_RAM)
+    return "%d region, %s" % (len(reply["regions"]),
+                              memory[-edu_dma.SIZE:] == pattern)
+
+
+def try_both(_, path, devices):
+    client = Client(path)
+    try:
+        client.call("Acquire", devices=devices, wait=500)
+    except Error as error:
+        return "%s: %s; %d files" % (error.short, error.message,
+                                     len(client.fds))
+    return "acquired"
+
+
+def run_two(daemon, devices):
+    """What two devices are called in the command line of iommuctl run."""
+    done = subprocess.run(
+        ["iommuctl", "run", "--quiet", "--attach", *devices, "--", "sh", "-c",
+         "readlink /proc/self/fd/{device} /proc/self/fd/{device1}; "
+         "echo {address} {address1} {id} {id1} {ioas} {ioas1}"],
+        user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True,
+        text=True, check=False, env=dict(os.environ,
+                                         IOMMUD_SOCKET=daemon.socket))
+    lines = done.stdout.split("\n")
+    words = lines[-2].split() if len(lines) > 3 else []
+    return (done, [os.path.basename(node) for node in lines[:2]], words)
+
+
+def test_two(tap, daemon):
+    """Which of two devices share what."""
+    pair = [g for g in edu_groups() if len(g) == 2]
+    if not pair:
+        tap.skip("two devices", "no group of two: see PORT in tests/run.py")
+        return
+    one, two = pair[0]
+    daemon.write_policy(EDUS)
+    daemon.call("Reload")
+    daemon.call("Bind", devices=[one, two])
+
+    def says(function, *devices):
+        user = User(NOBODY, function, daemon.socket, devices)
+        said = user.hear()
+        user.end()
+        took = wait_until(lambda: nothing_left() and
+                          not daemon.call("ListLeases")["leases"], SOON)
+        return said if took is not None else "left: %s" % stats()
+
+    said = says(share_group, one, two)
+    tap.ok(said == "1 IOAS, [True, True]", "two devices of a group share an "
+           "IOAS: what is mapped once, both reach", said)
+    said = says(share_nothing, EDU, one)
+    tap.ok(said == "2 IOAS, [True, True]", "of two groups, each has one of "
+           "its own: other memory at the same address", said)
+
+    user = User(NOBODY, use, daemon.socket)
+    user.hear()
+    other = User(NOBODY, try_both, daemon.socket, [one, EDU])
+    said = other.hear()
+    other.end()
+    got = [lease["device"] for lease in daemon.call("ListLeases")["leases"]]
+    tap.ok(said.startswith("Busy: " + EDU) and said.endswith(" 0 files") and
+           got == [EDU] and stats()["devices"] == 1,
+           "of two, one of which is in use, none is acquired",
+           "%s, leased: %s, %s" % (said, got, stats()))
+    user.kill()
+    wait_until(lambda: not daemon.call("ListLeases")["leases"], SOON)
+
+    nodes = {d["device"]: d["vfio"]
+             for d in daemon.call("ListDevices")["devices"]}
+    for devices, same in (([one, two], True), ([EDU, one], False)):
+        done, links, words = run_two(daemon, devices)
+        tap.ok(links == [nodes[d] for d in devices] and words[:2] == devices
+               and words[2] != words[3] and (words[4] == words[5]) == same,
+               "iommuctl run with two devices of %s: {device1} and its like"
+               % ("a group" if same else "two groups"), done)
+        wait_until(lambda: not daemon.call("ListLeases")["leases"], SOON)
+
+    daemon.write_policy({
+        "devices": {"edus": dict(EDUS["devices"]["edus"], ioas="pool")},
+        "ioases": POOL["ioases"]})
+    daemon.call("Reload")
+    said = says(share_pool, EDU, one)
+    tap.ok(said == "1 region, True", "of two groups with a named IOAS: one "
+           "reads what the other one wrote", said)
+    daemon.write_policy({})
+    daemon.call("Reload")
+    daemon.call("Unbind", devices=[one, two])
+    daemon.write_policy(POLICY)
+    daemon.call("Reload")
+
+
 def main():
     program = sys.argv[1] if len(sys.argv) > 1 else "iommud"
     tap = Tap()
@@ -552,7 +700,7 @@ def main():
         for test in (test_privileges, test_hand_off, test_orphan,
                      test_greedy, test_restart,
                      test_not_received, test_opened, test_taken_back,
-                     test_unwatched, test_cycles, test_pool,
+                     test_unwatched, test_two, test_cycles, test_pool,
                      test_pool_handed_on):
             test(tap, daemon)
         daemon.write_policy({})

@@ -16,6 +16,7 @@ class Subject:
     driver = None		# its name
     modules = ()		# what to load
     quiet = True		# idle, it has the same mapped as before
+    lists = False		# its driver maps lists, not single buffers
 
     def __init__(self, name, device, qemu, trusted=True):
         self.name = name
@@ -74,6 +75,7 @@ class Subject:
 
 
 class Disk(Subject):
+    lists = True
     pattern = None		# of the block device below the PCI device
     unit = 512		# pieces of memory for a transfer are multiples of it
 

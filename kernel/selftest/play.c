@@ -474,10 +474,10 @@ int list_play(struct run *run, u64 pool_bytes)
 		counters_read(run->t, &before);
 	while (!rc && run->lists < run->count) {
 		/* The real device is slow: it gets a quarter of the time. */
-		bool sample = run->alone &&
-			      run->sampling * 4 <= jiffies - start;
+		unsigned long quarter = (jiffies - start) / 4;
 
-		rc = list_step(run, lists, sample);
+		rc = list_step(run, lists, run->alone &&
+			       run->sampling <= quarter);
 		if (!rc && fatal_signal_pending(current))
 			rc = -EINTR;
 		if (run->ms && time_after(jiffies, end))

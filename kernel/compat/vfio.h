@@ -17,6 +17,13 @@
 #error "this kernel makes VFIO device nodes itself, granule-vfio would clash"
 #endif
 
+/* What KVM asks to know whether a file is VFIO's. */
+#ifdef HAVE_VFIO_FILE_IS_VALID
+#define COMPAT_VFIO_FILE_CHECK "vfio_file_is_valid"
+#else
+#define COMPAT_VFIO_FILE_CHECK "vfio_file_is_group"
+#endif
+
 /*
  * The BAR mappings of one device.
  *

@@ -52,12 +52,14 @@ static int __init side_init(void)
 	if (ret)
 		goto err_class;
 
+	side_kvm_start();
 	ret = side_devices_start();
 	if (ret)
-		goto err_cdev;
+		goto err_kvm;
 	return 0;
 
-err_cdev:
+err_kvm:
+	side_kvm_stop();
 	cdev_del(&side_cdev);
 err_class:
 	class_destroy(side_class);
@@ -72,6 +74,7 @@ err_compat:
 static void __exit side_exit(void)
 {
 	side_devices_stop();
+	side_kvm_stop();
 	cdev_del(&side_cdev);
 	class_destroy(side_class);
 	unregister_chrdev_region(side_devt, SIDE_MINORS);

@@ -111,6 +111,10 @@ long side_revoke(struct side_file *sf, void __user *arg);
 /* feature.c */
 long side_feature(struct side_file *sf, void __user *arg);
 
+/* kvm.c */
+void side_kvm_start(void);
+void side_kvm_stop(void);
+
 /* reset.c */
 long side_hot_reset_info(struct side_file *sf, void __user *arg);
 long side_hot_reset(struct side_file *sf, void __user *arg);

@@ -132,8 +132,8 @@ def shadow(qtest, granule):
         qtest.config(0, 0x94, 0 if granule > 16384 else value & 0x333333)
 
 
-def run(tap, qemu, how, fds=(), granule=0):
-    qtest = Qtest([qemu, "-accel", "tcg", "-S", "-nodefaults", "-display",
+def run(tap, qemu, how, fds=(), granule=0, accel="tcg"):
+    qtest = Qtest([qemu, "-accel", accel, "-S", "-nodefaults", "-display",
                    "none", "-machine", "q35", "-m", "64", "-qtest", "stdio",
                    "-qtest-log", "none"] + how, fds)
     try:
@@ -178,7 +178,9 @@ def main():
                         help="more than the CPU's page: use memory of such "
                         "pieces")
     args = parser.parse_args()
-    tap = Tap(plan=14 if args.granule else 12)
+    kvm = not subprocess.call(["modprobe", "-q", "kvm-amd"])
+    each = 7 if args.granule else 6
+    tap = Tap(plan=each * 3 if kvm else each * 2 + 1)
     more = HUGE if args.granule else []
     print("# QEMU opens /dev/iommu and the device by itself")
     run(tap, args.qemu,
@@ -193,6 +195,14 @@ def main():
         ["-object", "iommufd,id=i0,fd=%d" % iommufd, "-device",
          "vfio-pci,fd=%d,iommufd=i0" % vfio] + more, (iommufd, vfio),
         granule=args.granule)
+    print("# QEMU tells KVM of the device")
+    if kvm:
+        run(tap, args.qemu,
+            ["-object", "iommufd,id=i0", "-device",
+             "vfio-pci,host=%s,iommufd=i0" % args.device] + more,
+            granule=args.granule, accel="kvm")
+    else:
+        tap.skip("under KVM", "the CPU is not an AMD with virtualisation")
     return tap.end()
 
 

@@ -7,7 +7,7 @@
 build=$1
 shift
 [ $# -gt 0 ] || set -- cmd ioas ioas_model caps lasterror dma memlock granule \
-	buffer vfio kvm reset threads kill netlink fault cli daemon handoff \
+	buffer vfio kvm reset threads kill netlink cli daemon handoff \
 	cli-granule e2e see unload
 here=$(dirname "$0")
 

@@ -125,19 +125,19 @@ def run_meson(suite):
 
 
 def run_patiently(command, totals):
-    """Run what runs a VM; once more if QEMU lost a timer of an idle CPU.
+    """Run what runs a VM; again, twice at most, if QEMU let that down.
 
-    That is nothing that a module could do. Also once more after a VM that did
-    not end: on a busy host some stand still, idle, for a reason not known yet
+    It did if a timer of an idle CPU got lost, which is nothing that a module
+    could do, or the VM did not end: on a busy host some stand still, idle
     (docs/testing.md). What is wrong every time still fails.
     """
-    for attempt in (1, 2):
+    for attempt in (1, 2, 3):
         run = subprocess.run(command, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True,
                              errors="replace")
         why = next((why for why, *words in QEMU_TROUBLE
                     if all(word in run.stderr for word in words)), None)
-        if attempt == 2 or not why:
+        if attempt == 3 or not why:
             return run
         totals.notes.append("tried again: the virtual machine " + why)
         totals.notes += run.stdout.splitlines()[-5:]

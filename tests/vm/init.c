@@ -25,6 +25,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -32,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -274,22 +276,73 @@ static void *ask_servers(void *unused)
 	struct statfs answer;
 	unsigned int i;
 
+	(void)unused;
 	for (;; sleep(1))
 		for (i = 0; i < nr_servers; i++)
 			fstatfs(servers[i], &answer);
 	return NULL;
 }
 
+/* Of each CPU's keeper, an eventfd by which others wake it. */
+static int pokes[8];
+static unsigned int nr_cpus;
+
+/*
+ * In the same way QEMU loses what should wake a CPU that has nothing to do: its
+ * timer, or word of a task that it should run. So each has a keeper, which wakes
+ * the other CPUs when it was not woken itself for a second.
+ */
+static void *keep_cpu(void *number)
+{
+	unsigned int cpu = (uintptr_t)number, i;
+	struct pollfd poke = { .fd = pokes[cpu], .events = POLLIN };
+	uint64_t count;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	for (;;) {
+		if (poll(&poke, 1, 1000) > 0) {
+			if (read(poke.fd, &count, sizeof(count)) < 0)
+				return NULL;
+			continue;
+		}
+		count = 1;
+		for (i = 0; i < nr_cpus; i++)
+			if (i != cpu && write(pokes[i], &count,
+					      sizeof(count)) < 0)
+				return NULL;
+	}
+}
+
+static void start_thread(void *(*fn)(void *arg), unsigned int number)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, fn, (void *)(uintptr_t)number))
+		fail("cannot start a thread");
+}
+
 static void keep_asking(void)
 {
 	sigset_t all, old;
-	pthread_t thread;
+	unsigned int i;
 
+	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (nr_cpus > ARRAY_SIZE(pokes))
+		nr_cpus = ARRAY_SIZE(pokes);
+	for (i = 0; i < nr_cpus; i++) {
+		pokes[i] = eventfd(0, EFD_CLOEXEC);
+		if (pokes[i] < 0)
+			fail("cannot make an eventfd: %s", strerror(errno));
+	}
 	/* Signals are for the thread that waits for them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	if (pthread_create(&thread, NULL, ask_servers, NULL))
-		fail("cannot start a thread");
+	start_thread(ask_servers, 0);
+	for (i = 0; nr_cpus > 1 && i < nr_cpus; i++)
+		start_thread(keep_cpu, i);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 

@@ -32,6 +32,7 @@ QEMU_TROUBLE = (
      "detected stalls on CPUs/tasks", "RIP: 0010:qi_submit_sync"),
     # From tools/vm: before any module of ours was loaded.
     ("did not boot", "the VM died during boot"),
+    ("lost its QEMU", "(QEMU's status -"),	# by a signal
     ("stood still", "(--timeout): stopped"),
     ("stood still", "(--silence): stopped"),
 )

@@ -383,8 +383,8 @@ def run_debug():
                                 "--selftest", "--append",
                                 "granule_dma.untrusted=" + EDU],
                       ["granule", "buffer", "type1", "dmaapi"], "16k"))
-    totals.add(run_vm(kernel + ["--iommu", "none", "--selftest", "--no-load"],
-                      ["dart"]))
+    # Not dart: its test describes devices without the core's probe lock, which
+    # modules cannot take, and the kernel warns of that.
     totals.add(run_fail(kernel))
     return totals
 

@@ -149,7 +149,8 @@ def run_vm(options, names=(), label="", build=BUILD, qemu=PORT):
     """Programs in the VM; one whose kernel complains fails as a whole."""
     totals = Totals()
     label = label and label + " "
-    command = [TOP + "/tools/vm", "--timeout", "900", "--silence", "180",
+    # A busy host needs long for many programs; what hangs is silent.
+    command = [TOP + "/tools/vm", "--timeout", "1800", "--silence", "180",
                *options, "--qemu", qemu, "--", TOP + "/tests/vm/all.sh",
                build, *names]
     run = run_patiently(command, totals)

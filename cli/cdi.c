@@ -79,7 +79,7 @@ static int add_all(struct cli *cli, struct list *list)
 {
 	struct iommu_sys_device **devs;
 	size_t nr, i;
-	int rc = iommu_sys_devices(cli->sys, &devs, &nr);
+	int rc = iommu_sys_devices(cli->sys, IOMMU_SYS_BRIEF, &devs, &nr);
 
 	if (rc)
 		return cli_errno(cli, rc, "the devices cannot be listed");

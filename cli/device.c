@@ -64,14 +64,19 @@ static int list(struct cli *cli, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	rc = iommu_sys_devices(cli->sys, &devs, &nr);
+	/* The table does not have what a brief look leaves out. */
+	rc = iommu_sys_devices(cli->sys, cli->json ? 0 : IOMMU_SYS_BRIEF,
+			       &devs, &nr);
 	if (rc)
 		return cli_errno(cli, rc, "the devices cannot be listed");
 	doc = new_document();
 	array = add_array(doc, "devices");
-	for (i = 0; i < nr; i++)
+	/* One gives its memory to the next: new pages cost more than this. */
+	for (i = 0; i < nr; i++) {
 		append(array, iommu_json_device(devs[i]));
-	iommu_sys_devices_free(devs, nr);
+		iommu_sys_device_free(devs[i]);
+	}
+	free(devs);
 	return cli_output(cli, doc);
 }
 

@@ -240,8 +240,16 @@ char *join(struct json_object *array, const char *sep,
 
 static char *cell_of(const struct column *column, struct json_object *row)
 {
-	return column->cell ? column->cell(row) :
-			      text_of("%s", get_string(row, column->key));
+	struct json_object *value;
+
+	if (column->cell)
+		return column->cell(row);
+	/* json-c would keep the text of a number for good, with each. */
+	value = get(row, column->key);
+	if (json_object_is_type(value, json_type_int) &&
+	    json_object_get_int64(value) >= 0)
+		return text_of("%" PRIu64, json_object_get_uint64(value));
+	return need(strdup(get_string(row, column->key)));
 }
 
 void print_table(FILE *f, const char *indent, struct json_object *rows,

@@ -314,7 +314,7 @@ struct json_object *devices_of_rule(struct manager *m,
 	struct iommu_sys_device **devs;
 	size_t nr, i;
 
-	if (iommu_sys_devices(m->sys, &devs, &nr))
+	if (iommu_sys_devices(m->sys, IOMMU_SYS_BRIEF, &devs, &nr))
 		return names;
 	for (i = 0; i < nr; i++) {
 		if (policy_for_device(m->policy, devs[i]) == rule)
@@ -379,7 +379,7 @@ static void bind_wanted(struct manager *m, const char *only)
 	struct iommu_sys_device **devs;
 	size_t nr, i;
 
-	if (iommu_sys_devices(m->sys, &devs, &nr))
+	if (iommu_sys_devices(m->sys, IOMMU_SYS_BRIEF, &devs, &nr))
 		return;
 	for (i = 0; i < nr; i++) {
 		if (only && strcmp(devs[i]->name, only))

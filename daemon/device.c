@@ -129,7 +129,7 @@ static void list_devices(struct manager *m, struct call *call)
 		call_fail(call, -ENODEV, "there is no device %s", only);
 		return;
 	}
-	rc = iommu_sys_devices(m->sys, &devs, &nr);
+	rc = iommu_sys_devices(m->sys, 0, &devs, &nr);
 	if (rc) {
 		call_fail(call, rc, "the devices cannot be listed: %s",
 			  strerror(-rc));

@@ -52,7 +52,8 @@ int early_all(const struct options *o)
 	struct iommu_sys *sys = iommu_sys_new(o->root);
 	struct iommu_sys_device **devs = NULL;
 	size_t nr = 0, i;
-	int rc = policy && sys ? iommu_sys_devices(sys, &devs, &nr) : -EINVAL;
+	int rc = policy && sys ? iommu_sys_devices(sys, IOMMU_SYS_BRIEF, &devs,
+						   &nr) : -EINVAL;
 
 	log_as_stream();
 	print_errors(&errors);

@@ -17,11 +17,19 @@ struct builder {
 	bool failed;
 };
 
+/* Keys are words of this file, each once in an object: nothing to copy. */
+static int add(struct json_object *obj, const char *key,
+	       struct json_object *value)
+{
+	return json_object_object_add_ex(obj, key, value,
+					 JSON_C_OBJECT_ADD_KEY_IS_NEW |
+					 JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
 /* Takes over @value; NULL means that it could not be made. */
 static void put(struct builder *b, const char *key, struct json_object *value)
 {
-	if (!value || !b->obj ||
-	    json_object_object_add(b->obj, key, value)) {
+	if (!value || !b->obj || add(b->obj, key, value)) {
 		json_object_put(value);
 		b->failed = true;
 	}
@@ -29,7 +37,7 @@ static void put(struct builder *b, const char *key, struct json_object *value)
 
 static void put_null(struct builder *b, const char *key)
 {
-	if (!b->obj || json_object_object_add(b->obj, key, NULL))
+	if (!b->obj || add(b->obj, key, NULL))
 		b->failed = true;
 }
 
@@ -123,7 +131,7 @@ static struct json_object *append(struct json_object *array,
 
 static struct json_object *words(const char *text)
 {
-	struct json_object *array = json_object_new_array();
+	struct json_object *array = json_object_new_array_ext(4);
 	size_t len;
 
 	while (text && array && *(text += strspn(text, " "))) {
@@ -152,11 +160,13 @@ struct json_object *iommu_json_device(const struct iommu_sys_device *dev)
 	put_format(&b, "vendor_id", "0x%04x", dev->vendor);
 	put_format(&b, "device_id", "0x%04x", dev->device);
 	put_format(&b, "class", "0x%06x", dev->class);
-	put_number(&b, "revision", dev->revision);
+	if (!dev->brief)
+		put_number(&b, "revision", dev->revision);
 	put_string(&b, "vendor_name", dev->vendor_name);
 	put_string(&b, "device_name", dev->device_name);
 	put_string(&b, "driver", dev->driver);
-	put_string(&b, "driver_override", dev->driver_override);
+	if (!dev->brief)
+		put_string(&b, "driver_override", dev->driver_override);
 	put_string(&b, "iommu", dev->iommu);
 	put_string(&b, "iommu_driver", dev->iommu_driver);
 	if (dev->granule)
@@ -171,6 +181,8 @@ struct json_object *iommu_json_device(const struct iommu_sys_device *dev)
 		put_number(&b, "group", dev->group);
 	put_string(&b, "vfio", dev->vfio);
 	put_string(&b, "node", dev->node);
+	if (dev->brief)
+		return finish(&b);
 	put(&b, "reset_methods", words(dev->reset_method));
 	if (dev->numa_node < 0)
 		put_null(&b, "numa_node");

@@ -328,6 +328,7 @@ struct iommu_sys_device {
 	char *node;		/* /dev/vfio/devices/vfio0 */
 	long group;		/* -1: not behind an IOMMU */
 	int numa_node;		/* -1: none */
+	bool brief;		/* see IOMMU_SYS_BRIEF */
 };
 
 /*
@@ -385,9 +386,23 @@ int iommu_sys_device_get(struct iommu_sys *sys, const char *arg,
 			 struct iommu_sys_device **ret);
 struct iommu_sys_device *iommu_sys_device_free(struct iommu_sys_device *dev);
 
-/* All PCI devices, by address. */
-int iommu_sys_devices(struct iommu_sys *sys, struct iommu_sys_device ***ret,
-		      size_t *ret_nr);
+/*
+ * Leave out what only a closer look at a device is for: revision, numa_node,
+ * reset_method and driver_override are 0, -1 and NULL, and their JSON does not
+ * have them. Each is a file, and machines have thousands of devices.
+ */
+#define IOMMU_SYS_BRIEF (1U << 0)
+
+/*
+ * All PCI devices, by address.
+ *
+ * @flags: IOMMU_SYS_BRIEF or 0
+ *
+ * Return: 0, also where there is no PCI at all; -EINVAL for another flag;
+ * -ENOMEM; an error of reading the directory.
+ */
+int iommu_sys_devices(struct iommu_sys *sys, unsigned int flags,
+		      struct iommu_sys_device ***ret, size_t *ret_nr);
 void iommu_sys_devices_free(struct iommu_sys_device **devs, size_t nr);
 
 /* One group; -ENOENT. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,28 +12,35 @@
 
 #define MAX_SIZE (64L << 20)
 
-static char *slurp(const char *path)
+/*
+ * The file is read, not mapped: one that gets shorter would kill the program.
+ * Its pages are taken in one call, as a fault for each of them is most of what
+ * "iommuctl device show" would take otherwise.
+ */
+static void slurp(struct iommu_sys *sys, const char *path)
 {
 	struct stat st;
-	char *text = NULL;
+	char *text = MAP_FAILED;
 	ssize_t n;
 	size_t done = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return NULL;
+		return;
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size <= MAX_SIZE)
-		text = malloc(st.st_size + 1);
-	while (text && done < (size_t)st.st_size) {
-		n = read(fd, text + done, st.st_size - done);
-		if (n <= 0)
-			break;
-		done += n;
+		text = mmap(NULL, st.st_size + 1, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (text != MAP_FAILED) {
+		sys->pci_ids = text;
+		sys->pci_ids_size = st.st_size + 1;
+		while (done < (size_t)st.st_size) {
+			n = read(fd, text + done, st.st_size - done);
+			if (n <= 0)
+				break;
+			done += n;
+		}
 	}
-	if (text)
-		text[done] = 0;
 	close(fd);
-	return text;
 }
 
 /* The line that starts with @key after a newline, up to the next newline. */
@@ -42,7 +50,7 @@ static const char *line_of(const char *text, const char *key, const char *end)
 	size_t len = strlen(key);
 
 	while (p && (!end || p < end)) {
-		if (!strncmp(p, key, len))
+		if (*p == *key && !strncmp(p, key, len))
 			return p + len;
 		p = strchr(p, '\n');
 		if (p)
@@ -91,7 +99,7 @@ static void read_ids(struct iommu_sys *sys)
 
 	for (i = 0; !sys->pci_ids_tried && i < ARRAY_LEN(places); i++) {
 		if (!sys->pci_ids && !sys_format(sys, path, "%s", places[i]))
-			sys->pci_ids = slurp(path);
+			slurp(sys, path);
 	}
 	sys->pci_ids_tried = true;
 }
@@ -129,5 +137,6 @@ void pci_ids_forget(struct iommu_sys *sys)
 		free(sys->ids[sys->nr_ids].device_name);
 	}
 	free(sys->ids);
-	free(sys->pci_ids);
+	if (sys->pci_ids)
+		munmap(sys->pci_ids, sys->pci_ids_size);
 }

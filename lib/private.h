@@ -26,10 +26,18 @@ struct sys_names {
 	char *vendor_name, *device_name;
 };
 
+/* A VFIO device, by its link in the class of all of them. */
+struct sys_vfio {
+	char device[16];	/* 0000:00:03.0 */
+	char name[32];		/* vfio0 */
+	bool node;		/* has one in /dev/vfio/devices */
+};
+
 struct iommu_sys {
 	char *root;		/* "" for / */
 	char path[PATH_MAX];	/* of iommu_sys_path() */
 	char *pci_ids;		/* the text, NUL-terminated; read on first use */
+	size_t pci_ids_size;	/* of its mapping */
 	bool pci_ids_tried;
 	struct sys_names *ids;	/* found so far; pci.ids does not change */
 	size_t nr_ids;
@@ -37,6 +45,10 @@ struct iommu_sys {
 	struct sys_iommu *iommus;
 	size_t nr_iommus;
 	bool late, late_known;
+	/* During a call that reads all devices; sorted by device. */
+	struct sys_vfio *vfios;
+	size_t nr_vfios;
+	bool vfios_known;
 };
 
 /* The path below the root, printf style; -ENAMETOOLONG. */
@@ -71,6 +83,15 @@ int sys_dma_read(const struct iommu_sys *sys, long group,
 void sys_iommu_read(struct iommu_sys *sys, struct iommu_sys_device *dev);
 /* Read IOMMUs anew from here on. */
 void sys_iommu_forget(struct iommu_sys *sys);
+
+/*
+ * Fill in vfio and node: by way of @dir, the device's directory, or between
+ * sys_vfio_list() and sys_vfio_forget() by what those have read at once.
+ */
+void sys_vfio_read(const struct iommu_sys *sys, int dir,
+		   struct iommu_sys_device *dev);
+void sys_vfio_list(struct iommu_sys *sys);
+void sys_vfio_forget(struct iommu_sys *sys);
 
 /* Fill in the vendor's and the device's name, as far as they are known. */
 void pci_ids_lookup(struct iommu_sys *sys, struct iommu_sys_device *dev);

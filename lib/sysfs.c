@@ -271,33 +271,6 @@ static char *link_at(int dir, const char *file)
 	return strdup(base ? base + 1 : target);
 }
 
-/* The vfio device of a PCI device: the only entry of its vfio-dev/. */
-static void read_vfio(int dir, struct iommu_sys_device *dev)
-{
-	int fd = openat(dir, "vfio-dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *ent;
-	char path[300];
-
-	if (!entries) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((ent = readdir(entries)) && ent->d_name[0] == '.')
-		;
-	if (ent)
-		dev->vfio = strdup(ent->d_name);
-	closedir(entries);
-	if (!dev->vfio)
-		return;
-	/* Without granule-vfio there is a vfio device but no node for it. */
-	snprintf(path, sizeof(path), "vfio-dev/%s/dev", dev->vfio);
-	if (!faccessat(dir, path, F_OK, 0) &&
-	    asprintf(&dev->node, "/dev/vfio/devices/%s", dev->vfio) < 0)
-		dev->node = NULL;
-}
-
 static bool parse_address(const char *arg, char *ret)
 {
 	unsigned int domain = 0, bus, slot, fn;
@@ -371,9 +344,23 @@ static void read_identity(int dir, struct iommu_sys_device *dev)
 	dev->class = attr_number(dir, "class", 0);
 }
 
+static void read_details(int dir, struct iommu_sys_device *dev)
+{
+	dev->revision = attr_number(dir, "revision", 0);
+	dev->numa_node = attr_number(dir, "numa_node", -1);
+	dev->reset_method = attr(dir, "reset_method");
+	/*
+	 * A VFIO device without a driver is on its way out: the kernel waits
+	 * for whoever has it open, and some kernels (6.1) have the device
+	 * locked meanwhile, which reading this one waits for.
+	 */
+	if (dev->driver || !dev->vfio)
+		dev->driver_override = attr(dir, "driver_override");
+}
+
 /* @name is a directory of PCI_DEVICES. */
 static int read_device(struct iommu_sys *sys, const char *name,
-		       struct iommu_sys_device **ret)
+		       unsigned int flags, struct iommu_sys_device **ret)
 {
 	struct iommu_sys_device *dev;
 	char path[PATH_MAX];
@@ -393,22 +380,16 @@ static int read_device(struct iommu_sys *sys, const char *name,
 	}
 	strcpy(dev->name, name);
 	read_identity(dir, dev);
-	dev->revision = attr_number(dir, "revision", 0);
-	dev->numa_node = attr_number(dir, "numa_node", -1);
-	dev->reset_method = attr(dir, "reset_method");
+	dev->numa_node = -1;
 	dev->driver = link_at(dir, "driver");
 	dev->iommu = link_at(dir, "iommu");
 	group = link_at(dir, "iommu_group");
 	dev->group = group ? strtol(group, NULL, 10) : -1;
 	free(group);
-	read_vfio(dir, dev);
-	/*
-	 * A VFIO device without a driver is on its way out: the kernel waits
-	 * for whoever has it open, and some kernels (6.1) have the device
-	 * locked meanwhile, which reading this one waits for.
-	 */
-	if (dev->driver || !dev->vfio)
-		dev->driver_override = attr(dir, "driver_override");
+	sys_vfio_read(sys, dir, dev);
+	dev->brief = flags & IOMMU_SYS_BRIEF;
+	if (!dev->brief)
+		read_details(dir, dev);
 	close(dir);
 	sys_iommu_read(sys, dev);
 	pci_ids_lookup(sys, dev);
@@ -425,7 +406,7 @@ int iommu_sys_device_get(struct iommu_sys *sys, const char *arg,
 	*ret = NULL;
 	sys_iommu_forget(sys);
 	rc = iommu_sys_device_name(sys, arg, name);
-	return rc ? rc : read_device(sys, name, ret);
+	return rc ? rc : read_device(sys, name, 0, ret);
 }
 
 struct iommu_sys_device *iommu_sys_device_free(struct iommu_sys_device *dev)
@@ -454,6 +435,7 @@ void iommu_sys_devices_free(struct iommu_sys_device **devs, size_t nr)
 
 /* Read the devices called @names; one that has gone meanwhile is left out. */
 static int read_devices(struct iommu_sys *sys, char **names, size_t nr,
+			unsigned int flags,
 			struct iommu_sys_device ***ret, size_t *ret_nr)
 {
 	struct iommu_sys_device **devs = calloc(nr + 1, sizeof(*devs));
@@ -463,7 +445,7 @@ static int read_devices(struct iommu_sys *sys, char **names, size_t nr,
 	if (!devs)
 		return -ENOMEM;
 	for (i = 0; i < nr; i++) {
-		rc = read_device(sys, names[i], &devs[n]);
+		rc = read_device(sys, names[i], flags, &devs[n]);
 		if (rc == -ENOMEM) {
 			iommu_sys_devices_free(devs, n);
 			return rc;
@@ -475,8 +457,8 @@ static int read_devices(struct iommu_sys *sys, char **names, size_t nr,
 	return 0;
 }
 
-int iommu_sys_devices(struct iommu_sys *sys, struct iommu_sys_device ***ret,
-		      size_t *ret_nr)
+int iommu_sys_devices(struct iommu_sys *sys, unsigned int flags,
+		      struct iommu_sys_device ***ret, size_t *ret_nr)
 {
 	char **names;
 	size_t nr;
@@ -484,13 +466,17 @@ int iommu_sys_devices(struct iommu_sys *sys, struct iommu_sys_device ***ret,
 
 	*ret = NULL;
 	*ret_nr = 0;
+	if (flags & ~IOMMU_SYS_BRIEF)
+		return -EINVAL;
 	sys_iommu_forget(sys);
 	rc = sys_names(sys, &names, &nr, PCI_DEVICES);
 	if (rc == -ENOENT)	/* no PCI at all */
 		return 0;
 	if (rc)
 		return rc;
-	rc = read_devices(sys, names, nr, ret, ret_nr);
+	sys_vfio_list(sys);
+	rc = read_devices(sys, names, nr, flags, ret, ret_nr);
+	sys_vfio_forget(sys);
 	sys_names_free(names, nr);
 	return rc;
 }
@@ -564,7 +550,8 @@ static int read_group(struct iommu_sys *sys, long id,
 	group->id = id;
 	if (!sys_read(sys, type, sizeof(type), GROUPS "/%ld/type", id))
 		group->type = strdup(type);
-	rc = read_devices(sys, names, nr, &group->devices, &group->nr_devices);
+	rc = read_devices(sys, names, nr, 0, &group->devices,
+			  &group->nr_devices);
 	if (!rc)
 		rc = read_regions(sys, id, &group->regions, &group->nr_regions);
 	if (!rc)
@@ -622,6 +609,7 @@ int iommu_sys_groups(struct iommu_sys *sys, struct iommu_sys_group ***ret,
 		return rc;
 	groups = calloc(nr + 1, sizeof(*groups));
 	rc = groups ? 0 : -ENOMEM;
+	sys_vfio_list(sys);
 	for (i = 0; i < nr && !rc; i++) {
 		rc = read_group(sys, strtol(names[i], NULL, 10), &groups[n]);
 		if (rc == -ENOENT)	/* gone meanwhile */
@@ -629,6 +617,7 @@ int iommu_sys_groups(struct iommu_sys *sys, struct iommu_sys_group ***ret,
 		else if (!rc)
 			n++;
 	}
+	sys_vfio_forget(sys);
 	sys_names_free(names, nr);
 	if (rc) {
 		iommu_sys_groups_free(groups, n);

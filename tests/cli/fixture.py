@@ -71,7 +71,7 @@ class Tree:
                       f"sys/devices/virtual/iommu/{given['iommu']}")
         if "vfio" in given:
             name = given["vfio"]
-            os.makedirs(f"{self.root}/{real}/vfio-dev/{name}")
+            self.link(f"sys/class/vfio-dev/{name}", f"{real}/vfio-dev/{name}")
             if given.get("node") != "no":
                 self.write(f"{real}/vfio-dev/{name}/dev", "511:0\n")
                 self.write(f"dev/vfio/devices/{name}")

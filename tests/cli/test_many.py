@@ -5,9 +5,10 @@
 usage: test_many.py IOMMUCTL SOURCE_DIR
 
 What is judged is the time on the CPU, the least of some runs: waiting for other
-work is not iommuctl's doing. A busy virtual machine makes that longer, too, and
-by how much is seen from what Python takes to read the same files: on a machine
-where that is less than 100 ms, 100 ms are the limit.
+work is not iommuctl's doing. A busy or slow machine makes that longer, too, and
+by how much is seen from what Python takes to read every file of the devices in
+the same minute. iommuctl reads fewer: 0.6 of Python's time are the limit where
+that is more than 100 ms.
 """
 
 import json
@@ -22,7 +23,7 @@ sys.path[:0] = [SOURCE + "/tests/bench", SOURCE + "/tests"]
 from devices import make, measure  # noqa: E402
 from tap import Tap  # noqa: E402
 
-DEVICES, RUNS, MOST = 2000, 10, 100
+DEVICES, RUNS, MOST, SHARE = 2000, 10, 100, 0.6
 
 
 def read_all(root):
@@ -55,7 +56,7 @@ with tempfile.TemporaryDirectory() as root:
     runs = measure(env, [PROGRAM, "device", "list"], RUNS)
     bare += [read_all(root), read_all(root)]
     wall, busy = zip(*runs)
-    most = max(MOST, min(bare))
+    most = max(MOST, min(bare) * SHARE)
     tap.ok(min(busy) < most, "and takes less than %d ms: %.0f ms on the CPU, "
            "%.0f ms by the clock, the least of %d runs; Python reads the files "
            "in %.0f ms" % (most, min(busy), min(wall), RUNS, min(bare)),

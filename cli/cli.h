@@ -70,6 +70,7 @@ extern const struct verb policy_verbs[];
 extern const struct verb ps_verbs[];
 extern const struct verb ranges_verbs[];
 extern const struct verb run_verbs[];
+extern const struct verb unmap_verbs[];
 extern const struct verb *const verb_tables[];
 
 /* One run of the program. */
@@ -254,6 +255,17 @@ int command_check(struct cli *cli, char **command, size_t nr, bool attached);
 /* Run it in place of this program; an exit code when that fails. */
 int command_exec(struct cli *cli, char **command,
 		 const struct iommu_acquired *got);
+
+/* ioas.c: what the daemon has of a named IOAS; release it. */
+int cli_ioas(struct cli *cli, const char *name, struct json_object **ret);
+
+/*
+ * region.c: memory of a named IOAS, as --region has it, into @regions. Map it,
+ * also while devices use the IOAS; @regions is taken over.
+ */
+int region_option(struct cli *cli, struct json_object *regions,
+		  const char *text);
+int region_map(struct cli *cli, const char *ioas, struct json_object *regions);
 
 /* live.c: a device that is bound to a context of ours. */
 struct live {

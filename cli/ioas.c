@@ -111,28 +111,36 @@ static void add_definition(struct json_object *ioas, struct json_object *def)
 	add_number(ioas, "line", get_number(def, "line"));
 }
 
+int cli_ioas(struct cli *cli, const char *name, struct json_object **ret)
+{
+	struct json_object *reply = NULL;
+	int rc = cli_call(cli, "ListIoases", NULL, &reply);
+
+	*ret = rc ? NULL : json_object_get(find(get(reply, "ioases"), name));
+	json_object_put(reply);
+	if (!rc && !*ret)
+		rc = cli_fail(cli, IOMMU_ERROR_NOT_FOUND, "the daemon has no "
+			      "IOAS '%s'; 'iommuctl ioas list' shows those "
+			      "there are", name);
+	return rc;
+}
+
 static int show(struct cli *cli, int argc, char **argv)
 {
-	struct json_object *doc, *def, *reply = NULL, *ioas;
+	struct json_object *doc, *def, *ioas;
 	int rc;
 
 	(void)argc;
 	rc = cli_definition(cli, "ioas", argv[0], &def);
-	if (!rc)
-		rc = cli_call(cli, "ListIoases", NULL, &reply);
 	if (rc)
 		return rc;
-	ioas = find(get(reply, "ioases"), argv[0]);
-	if (ioas) {
+	rc = cli_ioas(cli, argv[0], &ioas);
+	if (!rc) {
 		add_definition(ioas, def);
 		doc = new_document();
-		add(doc, "ioas", json_object_get(ioas));
+		add(doc, "ioas", ioas);
 		rc = cli_output(cli, doc);
-	} else {
-		rc = cli_fail(cli, IOMMU_ERROR_NOT_FOUND, "the daemon has no "
-			      "IOAS '%s' any more", argv[0]);
 	}
-	json_object_put(reply);
 	json_object_put(def);
 	return rc;
 }
@@ -170,74 +178,12 @@ static struct json_object *part_of_created(const char *key, bool array)
 	return part;
 }
 
-static int bad_region(struct cli *cli, const char *text)
-{
-	return cli_usage(cli, "--region '%s' is not like "
-			 "ring=64K@0x100000[,huge=2M][,access=read]", text);
-}
-
-/* The policy knows fewer ways to write one than we do. */
-static void add_size(struct json_object *region, const char *key, __u64 size)
-{
-	char *text = size_text(size);
-
-	add_string(region, key, text);
-	free(text);
-}
-
-/* What follows the IOVA: "huge=2M", "access=read". */
-static int region_extra(struct cli *cli, struct json_object *region,
-			const char *text, char *word)
-{
-	char *equals = strchr(word, '=');
-	__u64 size;
-
-	if (!equals || !equals[1])
-		return bad_region(cli, text);
-	*equals++ = 0;
-	if (!strcmp(word, "huge") && !parse_size(equals, &size))
-		add_size(region, "huge_pages", size);
-	else if (!strcmp(word, "access"))
-		add_string(region, "access", equals);
-	else
-		return bad_region(cli, text);
-	return 0;
-}
-
-static int add_region(struct cli *cli, const char *text)
-{
-	char *copy = text_of("%s", text), *rest = copy, *name, *size, *iova;
-	struct json_object *regions = part_of_created("regions", false);
-	struct json_object *region = new_parameters();
-	__u64 bytes, address;
-	int rc = 0;
-
-	name = strsep(&rest, "=");
-	size = rest ? strsep(&rest, "@") : NULL;
-	iova = rest ? strsep(&rest, ",") : NULL;
-	if (!*name || !iova || parse_size(size, &bytes) ||
-	    parse_address(iova, &address)) {
-		rc = bad_region(cli, text);
-	} else if (get(regions, name)) {
-		rc = cli_usage(cli, "--region '%s' is there twice", name);
-	} else {
-		add_size(region, "size", bytes);
-		add_string(region, "iova", iova);
-		while (rest && !rc)
-			rc = region_extra(cli, region, text,
-					  strsep(&rest, ","));
-		add(regions, name, json_object_get(region));
-	}
-	json_object_put(region);
-	free(copy);
-	return rc;
-}
-
 static int create_option(struct cli *cli, int id, char **value)
 {
 	switch (id) {
 	case OPT_REGION:
-		return add_region(cli, value[0]);
+		return region_option(cli, part_of_created("regions", false),
+				     value[0]);
 	case OPT_USER:
 		append_text(part_of_created("users", true), "%s", value[0]);
 		return 0;

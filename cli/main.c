@@ -8,8 +8,8 @@
 #include "cli.h"
 
 const struct verb *const verb_tables[] = {
-	device_verbs, group_verbs, ranges_verbs, map_verbs, maps_verbs,
-	run_verbs, ioas_verbs, policy_verbs, daemon_verbs, cdi_verbs,
+	device_verbs, group_verbs, ranges_verbs, map_verbs, unmap_verbs,
+	maps_verbs, run_verbs, ioas_verbs, policy_verbs, daemon_verbs, cdi_verbs,
 	ps_verbs, monitor_verbs, plot_verbs, doctor_verbs, meta_verbs, NULL,
 };
 

@@ -3,7 +3,8 @@
  * iommuctl map: give a device memory, for as long as the program runs.
  *
  * There is no daemon behind it: this process has the context and the device
- * open, and when it ends the kernel takes everything back.
+ * open, and when it ends the kernel takes everything back. With --region it is
+ * the daemon that maps memory of its own: region.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +58,7 @@ struct segment {
 enum {
 	OPT_SIZE = 1, OPT_IOVA, OPT_READ, OPT_WRITE, OPT_FILE, OPT_OFFSET,
 	OPT_HUGE, OPT_MEMORY, OPT_GRANULE, OPT_HOLD, OPT_EXEC,
-	OPT_PROGRESS,
+	OPT_PROGRESS, OPT_REGION,
 };
 
 static const struct option_spec specs[] = {
@@ -86,6 +87,8 @@ static const struct option_spec specs[] = {
 	  "stay until SIGINT or SIGTERM (default)" },
 	{ OPT_EXEC, "exec", "CMD...", WORD_COMMAND, NULL,
 	  "stay while CMD runs; takes all words that follow" },
+	{ OPT_REGION, "region", "REGION", WORD_TEXT, NULL,
+	  "for an IOAS: NAME=SIZE@IOVA[,huge=SIZE][,access=WHAT]" },
 	{ 0 },
 };
 
@@ -97,6 +100,7 @@ static struct {
 	bool progress;
 	char **command;
 	__u64 granule;		/* 0: the IOMMU's */
+	struct json_object *regions;	/* of a named IOAS; NULL: none given */
 } opts;
 
 /* An option that the current segment has already begins the next one. */
@@ -154,6 +158,11 @@ static int option(struct cli *cli, int id, char **value)
 	if (id == OPT_EXEC) {
 		opts.command = value;
 		return 0;
+	}
+	if (id == OPT_REGION) {
+		if (!opts.regions)
+			opts.regions = new_parameters();
+		return region_option(cli, opts.regions, value[0]);
 	}
 	if (id == OPT_GRANULE) {
 		rc = set_size(cli, "granule", value[0], &opts.granule);
@@ -455,9 +464,13 @@ static void map_text(struct json_object *doc, FILE *f)
 		{ "ACCESS", .cell = cell_access },
 		{ "MEMORY", .cell = cell_memory },
 	};
+	char *granule;
 
-	char *granule = get_size(doc, "granule");
-
+	if (get(doc, "done")) {
+		done_text(doc, f);
+		return;
+	}
+	granule = get_size(doc, "granule");
 	fprintf(f, "device %s, IOAS %s, granule %s, process %s\n",
 		get_string(doc, "device"), get_string(doc, "ioas"), granule,
 		get_string(doc, "pid"));
@@ -741,6 +754,15 @@ static int map_and_hold(struct cli *cli, struct live *live)
 	return hold(cli, live, ioas, granule);
 }
 
+static int map_ioas(struct cli *cli, const char *name)
+{
+	if (opts.nr || opts.hold || opts.progress || opts.command ||
+	    opts.granule)
+		return cli_usage(cli, "--region is for an IOAS of the daemon, "
+				 "the other options are for a device");
+	return region_map(cli, name, opts.regions);
+}
+
 static int map(struct cli *cli, int argc, char **argv)
 {
 	struct iommu_sys_device *dev;
@@ -749,6 +771,8 @@ static int map(struct cli *cli, int argc, char **argv)
 	int rc, i;
 
 	(void)argc;
+	if (opts.regions)
+		return map_ioas(cli, argv[0]);
 	if (!opts.nr)
 		segment_for(OPT_HOLD);
 	if (opts.hold && opts.command)
@@ -776,12 +800,14 @@ static int map(struct cli *cli, int argc, char **argv)
 const struct verb map_verbs[] = {
 	{
 		.verb = "map",
-		.args = "DEVICE", .min = 1, .max = 1, .word = WORD_DEVICE,
+		.args = "DEVICE|IOAS", .min = 1, .max = 1, .word = WORD_DEVICE,
 		.options = specs, .option = option,
 		.run = map, .text = map_text,
 		.help = "Map memory for a device and hold it",
 		.more = "Options that are repeated describe the next piece of "
-			"memory.",
+			"memory.\nWith --region, the daemon maps memory in its "
+			"IOAS of that name, and keeps it\nuntil 'iommuctl "
+			"unmap'.",
 	},
 	{ 0 },
 };

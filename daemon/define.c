@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "bind.h"
+#include "define.h"
 #include "event.h"
 #include "job.h"
 #include "lease.h"
 #include "manager.h"
+#include "space.h"
 #include "util.h"
 #include "watch.h"
 
@@ -32,8 +34,8 @@ static const char *key_of(const char *kind)
 	return kinds[i].key;
 }
 
-static void fail_policy(struct call *call, const char *message,
-			const struct policy_errors *errors)
+void call_invalid_policy(struct call *call, const char *message,
+			 const struct policy_errors *errors)
 {
 	struct json_object *parameters = js_object();
 
@@ -101,14 +103,15 @@ static const struct policy_origin *find(const struct policy *p,
 	return NULL;
 }
 
-static char *file_of(struct manager *m, const char *kind, const char *name)
+char *definition_file(const struct manager *m, const char *kind,
+		      const char *name)
 {
 	return must_format("%s/iommud.d/%s-%s.json", m->options.config, kind,
 			   strcmp(name, "*") ? name : "others");
 }
 
-static char *text_of(const char *kind, const char *name,
-		     struct json_object *definition)
+char *definition_text(const char *kind, const char *name,
+		      struct json_object *definition)
 {
 	struct json_object *top = js_object(), *map = js_object();
 	char *text;
@@ -122,6 +125,20 @@ static char *text_of(const char *kind, const char *name,
 				JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(top);
 	return text;
+}
+
+/* Map and Unmap write the definition, too; the call ends then. */
+static bool is_edited(struct manager *m, struct call *call, const char *kind,
+		      const char *name)
+{
+	const struct space *s = strcmp(kind, "ioas") ? NULL :
+						       space_find(m, name);
+
+	if (!s || !s->edited)
+		return false;
+	call_fail(call, -EBUSY, "IOAS '%s' is just being changed; try again",
+		  name);
+	return true;
 }
 
 static void define(struct manager *m, struct call *call)
@@ -138,12 +155,14 @@ static void define(struct manager *m, struct call *call)
 		call_invalid(call, "name");
 		return;
 	}
-	path = file_of(m, kind, name);
-	text = text_of(kind, name, js_get(p, "definition"));
+	if (is_edited(m, call, kind, name))
+		return;
+	path = definition_file(m, kind, name);
+	text = definition_text(kind, name, js_get(p, "definition"));
 	policy = policy_load(m->options.config, path, text, &errors);
 	if (!policy) {
-		fail_policy(call, "the policy would be wrong with it, so "
-			    "nothing is written", &errors);
+		call_invalid_policy(call, "the policy would be wrong with it, "
+				    "so nothing is written", &errors);
 		goto out;
 	}
 	rc = write_file(path, text);
@@ -171,8 +190,11 @@ static void undefine(struct manager *m, struct call *call)
 	const struct policy_origin *origin = find(m->policy, kind, name);
 	struct policy_errors errors = { 0 };
 	struct policy *policy;
-	char *path = file_of(m, kind, name);
+	char *path;
 
+	if (is_edited(m, call, kind, name))
+		return;
+	path = definition_file(m, kind, name);
 	if (!origin) {
 		call_fail(call, -ENOENT, "no %s '%s' is defined", kind, name);
 	} else if (strcmp(origin->file, path)) {
@@ -181,8 +203,8 @@ static void undefine(struct manager *m, struct call *call)
 			  origin->file, origin->line);
 	} else if (!(policy = policy_load(m->options.config, path, NULL,
 					  &errors))) {
-		fail_policy(call, "the policy would be wrong without it, so "
-			    "it stays", &errors);
+		call_invalid_policy(call, "the policy would be wrong without "
+				    "it, so it stays", &errors);
 	} else if (unlink(path)) {
 		call_fail(call, -errno, "%s cannot be removed: %s", path,
 			  strerror(errno));
@@ -213,8 +235,8 @@ static void check_policy(struct manager *m, struct call *call)
 static void reload(struct manager *m, struct call *call)
 {
 	if (manager_reload(m))
-		fail_policy(call, "the policy is wrong, so the old one stays",
-			    &m->errors);
+		call_invalid_policy(call, "the policy is wrong, so the old one "
+				    "stays", &m->errors);
 	else
 		call_reply(call, NULL);
 }

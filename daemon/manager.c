@@ -30,12 +30,14 @@
 #define STOP_TIME (10 * 1000000ULL)
 
 extern const struct method acquire_methods[], bind_methods[],
-			   define_methods[], device_methods[], event_methods[],
-			   lease_methods[], release_methods[], space_methods[];
+			   define_methods[], device_methods[], edit_methods[],
+			   event_methods[], lease_methods[], release_methods[],
+			   space_methods[];
 
 const struct method *const method_tables[] = {
 	acquire_methods, bind_methods, define_methods, device_methods,
-	event_methods, lease_methods, release_methods, space_methods, NULL,
+	edit_methods, event_methods, lease_methods, release_methods,
+	space_methods, NULL,
 };
 
 /* ---- Errors of a policy ---- */
@@ -357,7 +359,7 @@ int manager_start(struct manager *m)
 		log_error("capabilities cannot be dropped: %s", strerror(-rc));
 		return rc;
 	}
-	spaces_restore(m);
+	regions_restore(m);
 	leases_restore(m);
 	undo_restore(m);
 	hotplug_start(m);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "privilege.h"
@@ -87,4 +88,12 @@ void privilege_lower(void)
 	if (!caps || cap_clear_flag(caps, CAP_EFFECTIVE) || cap_set_proc(caps))
 		abort();
 	cap_free(caps);
+}
+
+void privilege_lift_memlock(void)
+{
+	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (!privilege_raise(CAP_SYS_RESOURCE))
+		(void)setrlimit(RLIMIT_MEMLOCK, &none);
 }

@@ -24,4 +24,11 @@ int privilege_raise(cap_value_t cap);
 /* None in effect any more. */
 void privilege_lower(void);
 
+/*
+ * In a child that maps the memory of a named IOAS: the policy says how much of
+ * it there is, and it is no user's. Where this is not allowed, mapping will say
+ * what is missing.
+ */
+void privilege_lift_memlock(void);
+
 #endif

@@ -5,28 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-#include <linux/magic.h>
-#include <systemd/sd-daemon.h>
 
 #include "event.h"
 #include "job.h"
 #include "lease.h"
 #include "log.h"
 #include "manager.h"
-#include "record.h"
 #include "space.h"
 #include "util.h"
 
-/*
- * Names in systemd's store: "region.SPACE.REGION", "iommufd.SPACE.IOAS". Names
- * of ours have no dot. Where a region is, its record says: "SPACE.REGION".
- */
-#define RECORDS "regions"
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+/* In systemd's store: "iommufd.SPACE.IOAS", besides what region.c has there. */
 
 struct space *space_find(struct manager *m, const char *name)
 {
@@ -46,31 +36,6 @@ static struct space *space_new(struct manager *m, const char *name)
 	s->next = m->spaces;
 	m->spaces = s;
 	return s;
-}
-
-static void store(const char *name, int fd)
-{
-	char *state = must_format("FDSTORE=1\nFDNAME=%s", name);
-
-	(void)sd_pid_notify_with_fds(0, 0, state, &fd, 1);
-	free(state);
-}
-
-static void unstore(const char *name)
-{
-	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
-}
-
-static void region_done(struct manager *m, const struct space *s,
-			struct region *r)
-{
-	char *name = must_format("region.%s.%s", s->name, r->name);
-
-	unstore(name);
-	record_forget(m, RECORDS, name + strlen("region."));
-	free(name);
-	close(r->fd);
-	free(r->name);
 }
 
 static void drop_iommufd(struct space *s)
@@ -95,13 +60,13 @@ static void space_free(struct manager *m, struct space *s)
 	*at = s->next;
 	drop_iommufd(s);
 	while (s->nr_regions)
-		region_done(m, s, &s->regions[--s->nr_regions]);
+		region_drop(m, s, &s->regions[s->nr_regions - 1]);
 	free(s->regions);
 	free(s->name);
 	free(s);
 }
 
-static bool in_use(struct manager *m, const struct space *s)
+bool space_in_use(struct manager *m, const struct space *s)
 {
 	const struct lease *lease;
 
@@ -114,112 +79,27 @@ static bool in_use(struct manager *m, const struct space *s)
 
 /* ---- Regions ---- */
 
-static int region_make(const struct policy_region *p)
-{
-	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd, rc;
-
-	if (p->huge_pages > 4096)
-		flags |= MFD_HUGETLB | (unsigned int)__builtin_ctzll(
-				p->huge_pages) << MAP_HUGE_SHIFT;
-	fd = memfd_create(p->name, flags);
-	if (fd < 0)
-		return -errno;
-	/* Whoever maps it must not lose it to somebody's truncate(). */
-	if (ftruncate(fd, p->size) || fcntl(fd, F_ADD_SEALS, SEALS)) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	return fd;
-}
-
-/* Is it what region_make() would make? */
-static bool is_made_of(int fd, const struct policy_region *p)
-{
-	uint64_t huge = p->huge_pages > 4096 ? p->huge_pages : 0;
-	struct statfs fs;
-	struct stat st;
-
-	return !fstat(fd, &st) && (uint64_t)st.st_size == p->size &&
-	       !fstatfs(fd, &fs) &&
-	       ((unsigned int)fs.f_type == HUGETLBFS_MAGIC ?
-			(uint64_t)fs.f_bsize : 0) == huge;
-}
-
-static struct region *region_find(const struct space *s, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < s->nr_regions; i++) {
-		if (!strcmp(s->regions[i].name, name))
-			return &s->regions[i];
-	}
-	return NULL;
-}
-
-static struct region *region_new(struct space *s, const char *name, int fd)
-{
-	struct region *r;
-
-	s->regions = must_grow(s->regions, s->nr_regions + 1, sizeof(*r));
-	r = &s->regions[s->nr_regions++];
-	*r = (struct region){ .name = must_dup(name), .fd = fd };
-	return r;
-}
-
-/* What the memory alone does not tell a successor. */
-static void region_save(struct manager *m, const struct space *s,
-			const struct region *r)
-{
-	char *name = must_format("%s.%s", s->name, r->name);
-	struct json_object *obj = js_object();
-
-	js_string(obj, "ioas", s->name);
-	js_string(obj, "region", r->name);
-	js_number(obj, "iova", r->iova);
-	js_bool(obj, "read", r->read);
-	js_bool(obj, "write", r->write);
-	(void)record_save(m, RECORDS, name, obj);
-	json_object_put(obj);
-	free(name);
-}
-
 static void region_apply(struct manager *m, struct space *s,
 			 const struct policy_region *p)
 {
 	struct region *r = region_find(s, p->name);
-	char *name;
+	struct why w;
 	int fd;
 
-	if (r && !is_made_of(r->fd, p)) {
-		region_done(m, s, r);
-		*r = s->regions[--s->nr_regions];
+	if (r && !region_is_made_of(r, p)) {
+		region_drop(m, s, r);
 		r = NULL;
 	}
 	if (!r) {
-		fd = region_make(p);
+		fd = region_make(p, s, &w);
 		if (fd < 0) {
-			event_tell(m, "failed", NULL, "region %s of IOAS %s: "
-				   "no memory for it: %s%s", p->name, s->name,
-				   strerror(-fd), p->huge_pages ? "; reserve "
-				   "huge pages (vm.nr_hugepages)" : "");
+			event_tell(m, "failed", NULL, "%s", w.text);
 			return;
 		}
 		r = region_new(s, p->name, fd);
-		name = must_format("region.%s.%s", s->name, p->name);
-		store(name, fd);
-		free(name);
 	}
-	if (r->known && r->size == p->size && r->iova == p->iova &&
-	    r->read == p->read && r->write == p->write)
-		return;
-	r->size = p->size;
-	r->iova = p->iova;
-	r->read = p->read;
-	r->write = p->write;
-	r->known = true;
-	region_save(m, s, r);
+	if (!region_is(r, p))
+		region_place(m, s, r, p);
 }
 
 /*
@@ -251,6 +131,20 @@ static bool region_wanted(const struct policy_ioas *p, const char *name)
 	return false;
 }
 
+static bool space_is(const struct space *s, const struct policy_ioas *p)
+{
+	const struct region *r;
+	size_t i;
+
+	for (i = 0; i < p->nr_regions; i++) {
+		r = region_find(s, p->regions[i].name);
+		if (!r || !region_is(r, &p->regions[i]) ||
+		    !region_is_made_of(r, &p->regions[i]))
+			return false;
+	}
+	return s->nr_regions == p->nr_regions;
+}
+
 static void space_apply(struct manager *m, const struct policy_ioas *p)
 {
 	struct space *s = space_find(m, p->name);
@@ -260,17 +154,16 @@ static void space_apply(struct manager *m, const struct policy_ioas *p)
 		s = space_new(m, p->name);
 	s->wanted = true;
 	/* What devices are using stays as it is until they have gone. */
-	s->behind = in_use(m, s);
-	if (s->behind) {
+	if (space_in_use(m, s)) {
 		for (i = 0; i < s->nr_regions; i++)
 			region_recall(&s->regions[i], p);
+		s->behind = !space_is(s, p);
 		return;
 	}
+	s->behind = false;
 	for (i = s->nr_regions; i; i--) {
-		if (region_wanted(p, s->regions[i - 1].name))
-			continue;
-		region_done(m, s, &s->regions[i - 1]);
-		s->regions[i - 1] = s->regions[--s->nr_regions];
+		if (!region_wanted(p, s->regions[i - 1].name))
+			region_drop(m, s, &s->regions[i - 1]);
 	}
 	for (i = 0; i < p->nr_regions; i++)
 		region_apply(m, s, &p->regions[i]);
@@ -297,7 +190,7 @@ void spaces_released(struct manager *m)
 
 	for (s = m->spaces; s; s = next) {
 		next = s->next;
-		if (in_use(m, s))
+		if (space_in_use(m, s))
 			continue;
 		/* Memory is not given up for an error in a file. */
 		if (m->no_policy) {
@@ -317,28 +210,6 @@ void spaces_released(struct manager *m)
 
 /* ---- The IOAS in the kernel ---- */
 
-static int map_region(const struct region *r, int iommufd, uint32_t ioas,
-		      struct why *w)
-{
-	__u32 flags = IOMMU_IOAS_MAP_FIXED_IOVA |
-		      (r->read ? IOMMU_IOAS_MAP_READABLE : 0) |
-		      (r->write ? IOMMU_IOAS_MAP_WRITEABLE : 0);
-	__u64 iova = r->iova;
-	void *va;
-	int rc;
-
-	va = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
-	if (va == MAP_FAILED)
-		return why(w, -errno, "region %s: its memory cannot be mapped: "
-			   "%s", r->name, strerror(errno));
-	rc = iommu_ioas_map(iommufd, ioas, flags, va, r->size, &iova);
-	if (rc)
-		return why(w, rc, "region %s cannot be mapped at 0x%llx",
-			   r->name, (unsigned long long)r->iova);
-	/* It stays mapped here, so that the kernel can pin it at attach. */
-	return 0;
-}
-
 static int map_regions(const struct space *s, int iommufd, uint32_t ioas,
 		       struct why *w)
 {
@@ -346,7 +217,7 @@ static int map_regions(const struct space *s, int iommufd, uint32_t ioas,
 	int rc = 0;
 
 	for (i = 0; i < s->nr_regions && !rc; i++)
-		rc = map_region(&s->regions[i], iommufd, ioas, w);
+		rc = region_map(&s->regions[i], s, iommufd, ioas, w);
 	return rc;
 }
 
@@ -423,29 +294,6 @@ bool spaces_adopt(struct manager *m, const char *name, int fd)
 	return true;
 }
 
-static bool restore(struct manager *m, const char *path,
-		    struct json_object *obj)
-{
-	const char *ioas = js_get_string(obj, "ioas");
-	const char *name = js_get_string(obj, "region");
-	struct space *s = ioas ? space_find(m, ioas) : NULL;
-	struct region *r = s && name ? region_find(s, name) : NULL;
-
-	(void)path;
-	if (!r)
-		return false;
-	r->iova = js_get_number(obj, "iova");
-	r->read = js_get_bool(obj, "read");
-	r->write = js_get_bool(obj, "write");
-	r->known = true;
-	return true;
-}
-
-void spaces_restore(struct manager *m)
-{
-	records_each(m, RECORDS, restore);
-}
-
 void spaces_done(struct manager *m)
 {
 	struct space *s;
@@ -504,6 +352,40 @@ bool space_give(const struct space *s, struct json_object *reply, int *fds,
 	return true;
 }
 
+/* What its devices leave it, as the kernel says. */
+static void put_ranges(struct json_object *obj, const struct space *s)
+{
+	struct json_object *array = NULL, *one;
+	struct iommu_iova_range *ranges;
+	__u64 granule = 0;
+	char text[24];
+	__u32 nr, i;
+
+	/* A child that attaches or maps may keep it locked for long. */
+	if (s->iommufd >= 0 && !s->making &&
+	    !iommu_ioas_iova_ranges(s->iommufd, s->ioas_id, &ranges, &nr,
+				    NULL)) {
+		array = js_array();
+		for (i = 0; i < nr; i++) {
+			one = js_object();
+			snprintf(text, sizeof(text), "0x%llx",
+				 (unsigned long long)ranges[i].start);
+			js_string(one, "start", text);
+			snprintf(text, sizeof(text), "0x%llx",
+				 (unsigned long long)ranges[i].last);
+			js_string(one, "last", text);
+			js_append(array, one);
+		}
+		free(ranges);
+		(void)iommu_ioas_granule(s->iommufd, s->ioas_id, &granule);
+	}
+	if (granule)
+		js_number(obj, "granule", granule);
+	else
+		js_put(obj, "granule", NULL);
+	js_put(obj, "iova_ranges", array);
+}
+
 static void list_ioases(struct manager *m, struct call *call)
 {
 	struct json_object *reply = js_object(), *array = js_array();
@@ -524,6 +406,7 @@ static void list_ioases(struct manager *m, struct call *call)
 				js_append_string(devices, lease->device);
 		}
 		js_put(obj, "devices", devices);
+		put_ranges(obj, s);
 		js_append(array, obj);
 	}
 	js_put(reply, "ioases", array);

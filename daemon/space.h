@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Named IOASes: memory that the daemon keeps, mapped for devices that share
- * it. The memory is memfds, which outlive clients, and a restart by way of
- * systemd's store of descriptors.
+ * it; see region.h.
  *
  * There is an IOAS in the kernel while a device is attached to it. The child
  * that attaches the first one makes it; the daemon keeps its iommufd, which
@@ -15,15 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct manager;
+#include "region.h"
 
-struct region {
-	char *name;
-	uint64_t size, iova;
-	bool read, write;
-	bool known;		/* iova, read and write are */
-	int fd;			/* memfd */
-};
+struct manager;
 
 struct space {
 	struct space *next;
@@ -32,11 +25,16 @@ struct space {
 	size_t nr_regions;
 	int iommufd;		/* -1: no device is attached */
 	uint32_t ioas_id;	/* in that */
-	bool making;		/* a child is: one at a time */
-	unsigned int users;	/* calls of Acquire under way */
+	/* A child attaches a device to it, or changes it: one at a time. */
+	bool making;
+	bool edited;		/* by that child: see edit.c */
+	unsigned int users;	/* calls under way that need it */
 	bool wanted;		/* by the policy */
 	bool behind;		/* the policy; it was in use then */
 };
+
+/* Does a lease have it, or a call under way? */
+bool space_in_use(struct manager *m, const struct space *space);
 
 struct space *space_find(struct manager *m, const char *name);
 
@@ -53,10 +51,9 @@ void space_made(struct manager *m, struct space *space, int fd,
 /*
  * A descriptor from an earlier daemon; false when the name is not that of
  * one of ours, or there is one of this name. The memory says how large it is,
- * spaces_restore(), which has to follow, all else. Owned when true.
+ * regions_restore(), which has to follow, all else. Owned when true.
  */
 bool spaces_adopt(struct manager *m, const char *name, int fd);
-void spaces_restore(struct manager *m);
 void spaces_done(struct manager *m);
 
 /*

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "acquire.h"
+#include "kernel_why.h"
 #include "manager.h"
 #include "privilege.h"
 #include "space.h"
@@ -58,29 +59,6 @@ int device_take_back(struct iommu_sys *sys, const char *node)
 
 /* ---- What a call asks for ---- */
 
-static const int errno_of_kind[] = {
-	[IOMMU_ERROR_USAGE] = EINVAL, [IOMMU_ERROR_NOT_FOUND] = ENOENT,
-	[IOMMU_ERROR_BUSY] = EBUSY, [IOMMU_ERROR_PERMISSION] = EPERM,
-	[IOMMU_ERROR_REFUSED] = EINVAL, [IOMMU_ERROR_NO_MODULE] = ENXIO,
-	[IOMMU_ERROR_OTHER] = EIO,
-};
-
-/* The kernel's reason for the latest failure, if it gave one. */
-static int kernel_why(struct why *w, int iommufd, int rc, const char *device,
-		      const char *what)
-{
-	struct iommu_last_error e;
-	char text[400];
-
-	if (iommu_last_error(iommufd, &e) || (int)e.out_errno != -rc ||
-	    e.out_reason <= IOMMU_REASON_ERRNO)
-		return why(w, rc, "%s cannot be %s: %s", device, what,
-			   strerror(-rc));
-	iommu_error_sentence(&e, device, text, sizeof(text));
-	return why(w, -errno_of_kind[iommu_error_kind(&e)],
-		   "%s cannot be %s: %s", device, what, text);
-}
-
 static int open_iommufd(const struct acquire *a, struct why *w)
 {
 	int rc, fd = iommu_open(iommu_sys_path(a->manager->sys, "/dev/iommu"));
@@ -125,18 +103,6 @@ static int set_memlock(const struct acquire *a, struct why *w)
 			   "cannot be set: %s", (int)a->holder.pid,
 			   strerror(-rc));
 	return 0;
-}
-
-/*
- * The policy says how much memory named IOASes have; it is no user's. Where
- * this is not allowed, mapping it will say what is missing.
- */
-static void lift_memlock(void)
-{
-	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
-
-	if (!privilege_raise(CAP_SYS_RESOURCE))
-		(void)setrlimit(RLIMIT_MEMLOCK, &none);
 }
 
 /* Nodes are numbered anew: is this one still that of the device? */
@@ -207,7 +173,8 @@ static int take(const struct acquire *a, const struct iommu_sys_device *dev,
 		}
 		/* ESTALE: it was taken back between opening and binding. */
 		if (rc != -EINVAL && rc != -EBUSY && rc != -ESTALE)
-			return kernel_why(w, iommufd, rc, dev->name, "claimed");
+			return kernel_why(w, iommufd, rc, dev->name,
+					  dev->name, "claimed");
 		if (!wait_more(until))
 			return why(w, -EBUSY, "%s is in use by a process that "
 				   "did not get it from iommud", dev->name);
@@ -276,7 +243,7 @@ static int attach(const struct acquire *a, const struct taken *t, int iommufd,
 			break;
 		failed = true;
 	}
-	return rc ? kernel_why(w, iommufd, rc, device, "attached") : 0;
+	return rc ? kernel_why(w, iommufd, rc, device, device, "attached") : 0;
 }
 
 static struct json_object *describe(const struct acquire *a, size_t i,
@@ -318,7 +285,7 @@ void acquire_run(void *arg, struct job_result *r)
 		rc = set_memlock(a, &r->why);
 	if (!rc && a->space) {
 		named = a->space->ioas_id;
-		lift_memlock();
+		privilege_lift_memlock();
 		if (a->space->iommufd < 0)
 			rc = space_map(a->space, iommufd, &named, &r->why);
 	}

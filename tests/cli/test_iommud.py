@@ -212,6 +212,46 @@ def test_ioas(place):
         ok(doc["regions"][0]["size"] == size, f"--region {spec}: what the "
            "tool reads the daemon reads as well", doc)
     place.says("ioas 'any' is no longer", "ioas", "destroy", "any")
+    place.says("IOAS pool: mapped tail, more", "map", "pool", "--region",
+               "tail=4K@0x1000000,access=write", "--region", "more=8K@0x0")
+    place.says("(?s)no device is attached", "ranges", "pool")
+    doc = place.json("ranges", "pool")
+    ok([(r["name"], r["iova"]) for r in doc["regions"]] ==
+       [("more", "0x0"), ("ring", "0x100000"), ("data", "0x200000"),
+        ("tail", "0x1000000")] and doc["iova_ranges"] is None,
+       "ranges IOAS: its regions, by IOVA", doc)
+    done = place.run("ioas", "open", "pool", "--", "python3", "-c",
+                     script.replace("4096", "4"), "{region.tail}")
+    ok(done.status == OK, "a new region can be opened", done)
+    done = place.run("ioas", "open", "pool", "--", "python3", "-c", script,
+                     "{region.data}")
+    ok("b'kept'" in done.out, "and the others are the same", done)
+    place.fails("map IOAS: there already", REFUSED, "has a region 'ring' "
+                "already", "map", "pool", "--region", "ring=4K@0x8000000")
+    place.fails("map IOAS: overlap", REFUSED, "overlaps region", "map", "pool",
+                "--region", "ok=4K@0x9000000", "--region", "bad=4K@0x101000")
+    place.fails("map IOAS: a device's option", USAGE, "for an IOAS", "map",
+                "pool", "--region", "a=4K@0x9000000", "--hold")
+    place.fails("map IOAS: no such", NOT_FOUND, "there is no IOAS 'lake'",
+                "map", "lake", "--region", "a=4K@0x0")
+    place.fails("map IOAS: no region", USAGE, "size is missing", "map", "pool")
+    place.fails("ranges: neither", NOT_FOUND, "has no IOAS 'lake'", "ranges",
+                "lake")
+    place.fails("ranges: no name", USAGE, "this is no device", "ranges", "a.b")
+    place.fails("unmap: no such", NOT_FOUND, "has no region 'gone'", "unmap",
+                "pool", "more", "gone")
+    if ROOT:
+        place.fails("unmap: another user", PERMISSION, "", "unmap", "pool",
+                    "more", user=NOBODY)
+    ok({r["name"] for r in place.json("ioas", "show", "pool")["ioas"]
+        ["regions"]} == {"ring", "data", "tail", "more"},
+       "what was refused has changed nothing")
+    place.says("IOAS pool: unmapped more, tail", "unmap", "pool", "more",
+               "tail")
+    ok({r["name"] for r in place.json("ioas", "show", "pool")["ioas"]
+        ["regions"]} == {"ring", "data"}, "unmap: they have gone")
+    ok(place.json("unmap", "pool", "ring")["done"] ==
+       "IOAS pool: unmapped ring", "unmap --json")
     place.says("ioas 'pool' is no longer", "ioas", "destroy", "pool")
     place.fails("ioas show: gone", NOT_FOUND, "no ioas 'pool' is defined",
                 "ioas", "show", "pool")

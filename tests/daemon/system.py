@@ -341,6 +341,51 @@ def test_restart():
        "%s %s" % (leases(), stats()))
 
 
+def stored():
+    return int(run("systemctl", "show", "-P", "NFileDescriptorStore",
+                   "iommud.service"))
+
+
+def test_edit():
+    """What Map and Unmap change, the next daemon knows."""
+    before = stored()
+    made = iommuctl("ioas", "create", "live", "--region",
+                    "ring=64K@0x100000", user=0)
+    mapped = iommuctl("map", "live", "--region", "extra=64K@0x2000000", user=0)
+    ok(not made.returncode and not mapped.returncode and
+       stored() == before + 2, "memory that iommuctl maps into a named IOAS "
+       "is in systemd's store", "%s %s %s" % (made, mapped, stored()))
+    contents = []
+    for how in ("kill -9", "restart"):
+        client = Client(SOCKET)
+        regions = client.call("OpenIoas", name="live")["regions"]
+        fds = client.take_fds()
+        for region in regions:
+            memory = mmap.mmap(fds[region["fd"]], region["size"])
+            contents.append((region["name"], region["iova"], memory[:5]))
+            memory[:5] = b"bytes"
+        client.close()
+        pid = main_pid()
+        if how == "restart":
+            unmapped = iommuctl("unmap", "live", "ring", user=0)
+            run("systemctl", "restart", "iommud.service")
+        else:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: main_pid() not in (0, pid), SOON)
+    ok(sorted(contents[2:]) == [("extra", "0x2000000", b"bytes"),
+                                ("ring", "0x100000", b"bytes")],
+       "kill -9: the next daemon has it, where it was and with its bytes",
+       contents)
+    got = [r["name"] for i in call("ListIoases")["ioases"]
+           if i["name"] == "live" for r in i["regions"]]
+    ok(not unmapped.returncode and got == ["extra"] and
+       stored() == before + 1, "what was unmapped is not there after a "
+       "restart", "%s %s %s" % (unmapped, got, stored()))
+    gone = iommuctl("ioas", "destroy", "live", user=0)
+    ok(not gone.returncode and stored() == before, "and nothing is left of "
+       "it when it is destroyed", "%s %s" % (gone, stored()))
+
+
 def test_passed_on():
     user = User(NOBODY, pass_on, EDU)
     child = int(user.hear().split()[0])
@@ -510,7 +555,7 @@ def test_late():
 
 def main():
     tests = [test_boot, test_vmm, test_clients, test_sandbox, test_restart,
-             test_passed_on, test_reload, test_hotplug, test_stop, test_race,
+             test_edit, test_passed_on, test_reload, test_hotplug, test_stop, test_race,
              test_late]
     names = sys.argv[1:]
     for test in tests:

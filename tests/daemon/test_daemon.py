@@ -145,6 +145,9 @@ CALLS = {
     "ListIoases": ({}, None),
     "OpenIoas": ({"name": "pool"}, None),
     "ListDefinitions": ({}, None),
+    # Its definition is in a file that people write.
+    "Map": ({"ioas": "pool", "regions": {}}, "Refused"),
+    "Unmap": ({"ioas": "pool", "regions": ["ring"]}, "Refused"),
     "Define": ({"kind": "limit", "name": "*", "definition": {"devices": 5}},
                None),
     "Undefine": ({"kind": "limit", "name": "*"}, None),
@@ -238,6 +241,57 @@ def test_calls(daemon):
     client.close()
 
 
+def test_edit(daemon):
+    """Map and Unmap of an IOAS that no device has."""
+    def names():
+        return [[r["name"] for r in i["regions"]] for i in
+                daemon.call("ListIoases")["ioases"] if i["name"] == "own"]
+
+    ring = {"size": "64K", "iova": "0x0"}
+    daemon.call("Define", kind="ioas", name="own",
+                definition={"regions": {"ring": ring}})
+    for regions, short in (
+            ({"a": 5}, "InvalidPolicy"), ({"../a": ring}, "InvalidPolicy"),
+            ({"a": {}}, "InvalidPolicy"), ({"a": ring}, "InvalidPolicy"),
+            ({"": {"size": "4K", "iova": "0x100000"}}, "InvalidPolicy"),
+            ({"ring": ring}, "Refused"), ({"a": None}, "InvalidPolicy"),
+            ({"n%d" % i: {"size": 4096, "iova": hex(0x100000 + (i << 12))}
+              for i in range(32)}, "InvalidPolicy"),
+            # No machine has as many huge pages.
+            ({"a": {"size": "64T", "iova": "0x40000000",
+                    "huge_pages": "1G"}}, "Failed")):
+        got = outcome(daemon, "Map", ioas="own", regions=regions)
+        ok(got == short and names() == [["ring"]], "Map(%s): %s, and nothing "
+           "has changed" % (str(regions)[:50], short), (got, names()))
+    for regions, short in ((["ring", "none"], "NotFound"),
+                           (["ring", "ring"], "NotFound"),
+                           ([""], "NotFound"), ([1], "InvalidParameter")):
+        got = outcome(daemon, "Unmap", ioas="own", regions=regions)
+        ok(got == short and names() == [["ring"]], "Unmap(%s): %s, and "
+           "nothing has changed" % (regions, short), (got, names()))
+    def in_file():
+        with open(daemon.config + "/iommud.d/ioas-own.json",
+                  encoding="utf-8") as f:
+            return json.load(f)["ioases"]["own"]["regions"]
+
+    daemon.call("Map", ioas="own", regions={
+        "late": {"size": 4096, "iova": "0x100000", "access": "read"}})
+    ok(sorted(names()[0]) == sorted(in_file()) == ["late", "ring"],
+       "Map: it is there, and in the file", names())
+    daemon.call("Unmap", ioas="own", regions=["ring", "late"])
+    ok(names() == [[]] and in_file() == {}, "Unmap: all of them", names())
+    broken = daemon.config + "/iommud.d/zz.json"
+    daemon.call("Map", ioas="own", regions={"ring": ring})
+    with open(broken, "w", encoding="ascii") as f:
+        f.write("{")
+    ok(outcome(daemon, "Map", ioas="own", regions={"b": dict(
+        ring, iova="0x100000")}) == "InvalidPolicy" and names() == [["ring"]],
+       "with an error in another file nothing is changed", names())
+    os.unlink(broken)
+    daemon.call("Undefine", kind="ioas", name="own")
+    ok(names() == [], "Undefine", names())
+
+
 def test_monitor(daemon):
     # With the one that asks; those of python3-varlink end when Python likes.
     before = daemon.call("GetStatus")["connections"]
@@ -260,7 +314,7 @@ def test_monitor(daemon):
 
 def test_permissions(daemon):
     admins = ("Bind", "Unbind", "Start", "Stop", "Define", "Undefine",
-              "CheckPolicy", "Reload")
+              "CheckPolicy", "Reload", "Map", "Unmap")
     results = as_user(1234, [], lambda: {
         m: outcome(daemon, m, **CALLS[m][0]) for m in CALLS})
     for method in CALLS:
@@ -888,6 +942,7 @@ def main():
         daemon.root = daemon.root or ""
         test_stock_client(daemon)
         test_calls(daemon)
+        test_edit(daemon)
         test_monitor(daemon)
         if ROOT:
             test_permissions(daemon)

@@ -6,7 +6,8 @@
       |  SCM_RIGHTS
     client (nobody) --- iommufd + edu, bound and attached --- DMA
 
-Run inside the VM, as root: tools/vm -- tests/daemon/vm.py. Prints TAP.
+Run inside the VM, as root: tools/vm -- tests/daemon/vm.py [IOMMUD [TEST...]].
+Prints TAP.
 """
 
 import errno
@@ -94,14 +95,14 @@ def map_memory(iommufd, ioas, memory):
         "<IIIIQQQ", 40, FIXED | WRITE | READ, ioas, 0, address, SIZE, IOVA))
 
 
-def dma_works(device, memory):
+def dma_works(device, memory, iova=IOVA):
     """A pattern out of the first page and into the last."""
     edu = edu_dma.Edu(device)
     pattern = os.urandom(edu_dma.SIZE)
     memory[:edu_dma.SIZE] = pattern
     memory[-edu_dma.SIZE:] = bytes(edu_dma.SIZE)
-    edu.dma(IOVA, edu_dma.BUFFER, 0)
-    edu.dma(edu_dma.BUFFER, IOVA + SIZE - edu_dma.SIZE, edu_dma.TO_RAM)
+    edu.dma(iova, edu_dma.BUFFER, 0)
+    edu.dma(edu_dma.BUFFER, iova + SIZE - edu_dma.SIZE, edu_dma.TO_RAM)
     return memory[-edu_dma.SIZE:] == pattern
 
 
@@ -545,6 +546,115 @@ def test_pool_handed_on(tap, daemon):
                "gone (%s)" % said, got)
 
 
+EXTRA = 0x2000000
+
+
+def use_edited(user, path):
+    """DMA in the region of before, and in one that comes and goes."""
+    client = Client(path)
+    reply = client.call("Acquire", devices=[EDU])
+    fds = client.take_fds()
+    device = fds[reply["devices"][0]["fd"]]
+    memory = mmap.mmap(fds[reply["regions"][0]["fd"]], SIZE)
+    user.say("dma" if dma_works(device, memory) else "WRONG")
+    user.wait()
+    regions = {r["name"]: r for r in client.call("OpenIoas", name="live")
+               ["regions"]}
+    extra = mmap.mmap(client.take_fds()[regions["extra"]["fd"]], SIZE)
+    while True:
+        user.say("%s %s" % (dma_works(device, memory),
+                            dma_works(device, extra, EXTRA)))
+        user.wait()
+
+
+def test_edit(tap, daemon):
+    """Map and Unmap while a device is attached."""
+    daemon.write_policy({})
+    daemon.call("Reload")
+    rule = dict(POOL["devices"]["edu"], ioas="live")
+    daemon.call("Define", kind="ioas", name="live", definition={
+        "regions": {"ring": {"size": SIZE, "iova": hex(IOVA)}},
+        "users": ["nobody"]})
+    daemon.write_policy({"devices": {"edu": rule}})
+    daemon.call("Reload")
+
+    def regions():
+        return sorted((r["name"], r["iova"]) for r in
+                      daemon.call("ListIoases")["ioases"][0]["regions"])
+
+    def defined():
+        return sorted(daemon.call("ListDefinitions")["definitions"][1]
+                      ["definition"]["regions"])
+
+    ioas = daemon.call("ListIoases")["ioases"][0]
+    tap.ok(ioas["granule"] is None and ioas["iova_ranges"] is None,
+           "without a device, nothing limits a named IOAS", ioas)
+    wait_until(lambda: not daemon.call("ListLeases")["leases"], SOON)
+    user = User(NOBODY, use_edited, daemon.socket)
+    said = [user.hear()]
+    ioas = daemon.call("ListIoases")["ioases"][0]
+    tap.ok(ioas["granule"] == 4096 and any(
+        int(r["start"], 16) <= IOVA <= int(r["last"], 16)
+        for r in ioas["iova_ranges"]) and not any(
+            int(r["start"], 16) <= 0xfee00000 <= int(r["last"], 16)
+            for r in ioas["iova_ranges"]),
+        "with one, the daemon says which IOVAs can be used", ioas)
+    new = {"size": SIZE, "iova": hex(EXTRA)}
+    for name, bad, word in (
+            ("a reserved region", {"size": SIZE, "iova": "0xfee00000"},
+             "reserved"), ("an overlap", dict(new, iova=hex(IOVA)),
+                           "overlaps")):
+        try:
+            daemon.call("Map", ioas="live", regions={"extra": new, "x": bad})
+            tap.ok(False, name + " was mapped")
+        except Error as error:
+            text = str(error.parameters)
+            tap.ok(word in text and regions() == [("ring", hex(IOVA))] and
+                   defined() == ["ring"], name + " is refused in a sentence, "
+                   "and nothing of the call is left", text)
+    before = stats()["pinned_bytes"]
+    daemon.call("Map", ioas="live", regions={"extra": new})
+    after = stats()["pinned_bytes"]
+    tap.ok(after == before + SIZE and defined() == ["extra", "ring"],
+           "a region is mapped while a device is attached, and is in the "
+           "definition", (before, after, defined()))
+    user.go_on()
+    said.append(user.hear())
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+    user.go_on()
+    said.append(user.hear())
+    tap.ok(said == ["dma", "True True", "True True"], "the device reaches it "
+           "at once, also when the daemon has died", said)
+    user.kill()
+    wait_until(lambda: nothing_left() and
+               not daemon.call("ListLeases")["leases"], SOON)
+    user = User(NOBODY, use_edited, daemon.socket)
+    said = [user.hear()]
+    user.go_on()
+    said.append(user.hear())
+    try:
+        daemon.call("Undefine", kind="ioas", name="live")
+        tap.ok(False, "an IOAS of a device's rule was undefined")
+    except Error as error:
+        tap.ok(error.short == "InvalidPolicy", "what a rule names cannot be "
+               "undefined", error)
+    daemon.call("Unmap", ioas="live", regions=["extra"])
+    left = stats()["pinned_bytes"], regions(), defined()
+    user.go_on()
+    said.append(user.hear())
+    tap.ok(said == ["dma", "True True", "True False"] and
+           left == (SIZE, [("ring", hex(IOVA))], ["ring"]),
+           "Unmap: its DMA is refused from then on, and that to the other "
+           "goes on", (said, left))
+    user.kill()
+    took = wait_until(lambda: nothing_left() and
+                      not daemon.call("ListLeases")["leases"], SOON)
+    tap.ok(took is not None, "and nothing is left", stats())
+    daemon.write_policy({})
+    daemon.call("Undefine", kind="ioas", name="live")
+
+
 def edu_groups():
     """Devices like edu, by group."""
     groups = {}
@@ -697,12 +807,14 @@ def main():
         tap.ok(took is not None, "the policy binds edu at start",
                daemon.read_log())
         wait_until(lambda: not daemon.call("GetStatus")["jobs"])
+        names = sys.argv[2:]
         for test in (test_privileges, test_hand_off, test_orphan,
                      test_greedy, test_restart,
                      test_not_received, test_opened, test_taken_back,
                      test_unwatched, test_two, test_cycles, test_pool,
-                     test_pool_handed_on):
-            test(tap, daemon)
+                     test_pool_handed_on, test_edit):
+            if not names or test.__name__[len("test_"):] in names:
+                test(tap, daemon)
         daemon.write_policy({})
         daemon.call("Reload")
         wait_until(lambda: not daemon.call("ListLeases")["leases"], 5)

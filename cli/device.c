@@ -254,11 +254,11 @@ static int show(struct cli *cli, int argc, char **argv)
 	return cli_output(cli, doc);
 }
 
-enum { OPT_DRIVER = 1, OPT_GROUP, OPT_DAEMON, OPT_DIRECT };
+enum { OPT_DRIVER = 1, OPT_GROUP, OPT_DAEMON, OPT_DIRECT, OPT_FORCE };
 
 static struct {
 	const char *driver;	/* NULL: vfio-pci, or what the policy says */
-	bool group, daemon, direct;
+	bool group, daemon, direct, force;
 } bind_options;
 
 #define BY_SPECS \
@@ -272,6 +272,8 @@ static const struct option_spec bind_specs[] = {
 	  "VFIO driver to use (default vfio-pci)" },
 	{ OPT_GROUP, "group", NULL, WORD_TEXT, NULL,
 	  "bind all of the IOMMU group, but no idle bridges" },
+	{ OPT_FORCE, "force", NULL, WORD_TEXT, NULL,
+	  "also what the host uses: mounted disks, network interfaces" },
 	BY_SPECS,
 	{ 0 },
 };
@@ -289,6 +291,9 @@ static int bind_option(struct cli *cli, int id, char **value)
 		return 0;
 	case OPT_GROUP:
 		bind_options.group = true;
+		return 0;
+	case OPT_FORCE:
+		bind_options.force = true;
 		return 0;
 	case OPT_DAEMON:
 		bind_options.daemon = true;
@@ -421,6 +426,8 @@ static int ask_daemon(struct cli *cli, const char *method,
 	add(parameters, "devices", name_array(names->nr, names->v));
 	if (bind_options.driver)
 		add_string(parameters, "driver", bind_options.driver);
+	if (bind_options.force)
+		add(parameters, "force", json_object_new_boolean(true));
 	rc = cli_call(cli, method, parameters, &reply);
 	if (rc)
 		return rc;
@@ -469,7 +476,9 @@ static int bind_directly(struct cli *cli, const struct names *names)
 	if (!strcmp(iommu_sys_path(cli->sys, "/"), "/") && access(path, F_OK))
 		load_module(driver);
 	rc = iommu_device_bind(cli->sys, (const char *const *)names->v,
-			       names->nr, driver, &why);
+			       names->nr, driver,
+			       bind_options.force ? IOMMU_BIND_FORCE : 0,
+			       &why);
 	if (rc)
 		return cli_fail(cli, rc == -ENOENT ? IOMMU_ERROR_NO_MODULE :
 				     rc == -EINVAL ? IOMMU_ERROR_REFUSED :

@@ -23,6 +23,7 @@ struct task {
 	struct json_object *warnings;	/* of binding; NULL: it is unbinding */
 	struct claim *claim;
 	char *driver;
+	bool force;			/* what the host uses as well */
 	bind_done done;
 	void *userdata;
 };
@@ -103,7 +104,8 @@ static void run_bind(void *arg, struct job_result *result)
 	for (i = 0; i < t->devices.nr; i++)
 		names[i] = t->devices.v[i]->name;
 	result->rc = iommu_device_bind(t->manager->sys, names, t->devices.nr,
-				       t->driver, &w);
+				       t->driver,
+				       t->force ? IOMMU_BIND_FORCE : 0, &w);
 	why(&result->why, 0, "%s", w.text);
 }
 
@@ -208,7 +210,8 @@ static int write_records(struct task *t, struct why *w)
 }
 
 void bind_devices(struct manager *m, struct json_object *names,
-		  const char *driver, bind_done done, void *userdata)
+		  const char *driver, bool force, bind_done done,
+		  void *userdata)
 {
 	struct task *t = task_new(m, names, "bound", done, userdata);
 	struct why w;
@@ -218,6 +221,7 @@ void bind_devices(struct manager *m, struct json_object *names,
 		return;
 	t->warnings = js_array();
 	t->driver = must_dup(driver);
+	t->force = force;
 	if (!t->driver)
 		rc = common_driver(t, &w);
 	if (!rc)
@@ -370,7 +374,7 @@ static void bind_group(struct manager *m, struct iommu_sys_device *const *devs,
 				   wanted(m, devs[i])))
 			js_append_string(names, devs[i]->name);
 	}
-	bind_devices(m, names, NULL, policy_bound, NULL);
+	bind_devices(m, names, NULL, false, policy_bound, NULL);
 	json_object_put(names);
 }
 
@@ -435,7 +439,8 @@ static void call_bind(struct manager *m, struct call *call)
 		call_invalid(call, "driver");
 	else
 		bind_devices(m, js_get(call->msg.parameters, "devices"),
-			     driver, replied, call);
+			     driver, js_get_bool(call->msg.parameters, "force"),
+			     replied, call);
 }
 
 static void call_unbind(struct manager *m, struct call *call)
@@ -471,7 +476,7 @@ static void start(struct manager *m, struct call *call)
 	struct json_object *names = call_rule(m, call);
 
 	if (names)
-		bind_devices(m, names, NULL, replied, call);
+		bind_devices(m, names, NULL, false, replied, call);
 	json_object_put(names);
 }
 

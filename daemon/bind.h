@@ -3,6 +3,8 @@
 #ifndef IOMMUD_BIND_H
 #define IOMMUD_BIND_H
 
+#include <stdbool.h>
+
 struct iommu_sys_device;
 struct json_object;
 struct manager;
@@ -19,11 +21,13 @@ typedef void (*bind_done)(struct manager *m, void *userdata, int rc,
 
 /*
  * Bind devices (an array of names) to @driver, or each to the driver of its
- * rule when that is NULL: all or none. @done is called in any case, at once
- * when it cannot be begun.
+ * rule when that is NULL: all or none. One that the host uses (a mounted disk)
+ * is refused without @force. @done is called in any case, at once when it
+ * cannot be begun.
  */
 void bind_devices(struct manager *m, struct json_object *names,
-		  const char *driver, bind_done done, void *userdata);
+		  const char *driver, bool force, bind_done done,
+		  void *userdata);
 void unbind_devices(struct manager *m, struct json_object *names,
 		    bind_done done, void *userdata);
 

@@ -218,7 +218,7 @@ static void check_device(struct checks *c, const struct iommu_sys_device *dev)
 {
 	const struct policy_device *rule = policy_for_device(c->m->policy, dev);
 	const char *driver = rule ? rule->driver : "vfio-pci";
-	char path[128];
+	char path[128], use[100];
 
 	if (dev->group < 0) {
 		add_check(c, dev->name, "iommu", false,
@@ -229,6 +229,14 @@ static void check_device(struct checks *c, const struct iommu_sys_device *dev)
 			  dev->iommu ? dev->iommu : "an IOMMU");
 		check_group(c, dev);
 	}
+	if (!iommu_sys_device_blocks(dev) ||
+	    !iommu_host_uses(c->m->sys, dev->name, use, sizeof(use)))
+		add_check(c, dev->name, "use", true,
+			  "nothing of the host is seen to use it");
+	else
+		add_check(c, dev->name, "use", false, "driven by %s, and the "
+			  "host uses it: %s; put an end to that first",
+			  dev->driver, use);
 	if (dev->reset_method)
 		add_check(c, dev->name, "reset", true, "can be reset: %s",
 			  dev->reset_method);

@@ -167,91 +167,6 @@ static void check_regions(struct doctor *d, const struct iommu_sys_device *dev,
 	}
 }
 
-/* Is a disk the first word of a line there? */
-static bool is_listed(const struct doctor *d, const char *list,
-		      const char *disk)
-{
-	char path[PATH_MAX], line[512];
-	bool found = false;
-	FILE *f;
-
-	if (sys_format(d->sys, path, "%s", list))
-		return false;
-	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, " \t")] = 0;
-		found = !strncmp(line, "/dev/", 5) && !strcmp(line + 5, disk);
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
-static bool disk_used(const struct doctor *d, const char *disk, char *text,
-		      size_t len)
-{
-	char **holders, name[128];
-	size_t nr;
-	bool held;
-
-	if (is_listed(d, "/proc/mounts", disk)) {
-		doctor_say(text, len, "/dev/%s is mounted", disk);
-		return true;
-	}
-	if (is_listed(d, "/proc/swaps", disk)) {
-		doctor_say(text, len, "/dev/%s is swapped to", disk);
-		return true;
-	}
-	/* LVM, dm-crypt, md: what is on top may be mounted, or in use so. */
-	if (sys_names(d->sys, &holders, &nr, "/sys/class/block/%s/holders",
-		      disk))
-		return false;
-	held = nr;
-	if (held && sys_read(d->sys, name, sizeof(name),
-			     "/sys/class/block/%s/dm/name", holders[0]))
-		snprintf(name, sizeof(name), "%s", holders[0]);
-	if (held)
-		doctor_say(text, len, "/dev/%s is part of %s", disk, name);
-	sys_names_free(holders, nr);
-	return held;
-}
-
-/* Is something of the device in use by the host? Says what. */
-static bool host_uses(const struct doctor *d, const char *name, char *text,
-		      size_t len)
-{
-	char path[PATH_MAX], real[PATH_MAX], want[32], state[32];
-	char **names;
-	size_t nr, i;
-	bool found = false;
-
-	snprintf(want, sizeof(want), "/%s/", name);
-	if (!sys_names(d->sys, &names, &nr, "/sys/class/net")) {
-		for (i = 0; i < nr && !found; i++) {
-			if (sys_format(d->sys, path, "/sys/class/net/%s",
-				       names[i]) || !realpath(path, real) ||
-			    !strstr(real, want) ||
-			    sys_read(d->sys, state, sizeof(state),
-				     "/sys/class/net/%s/operstate", names[i]) ||
-			    strcmp(state, "up"))
-				continue;
-			found = true;
-			doctor_say(text, len, "network interface %s is up",
-				   names[i]);
-		}
-		sys_names_free(names, nr);
-	}
-	if (found || sys_names(d->sys, &names, &nr, "/sys/class/block"))
-		return found;
-	for (i = 0; i < nr && !found; i++)
-		found = !sys_format(d->sys, path, "/sys/class/block/%s",
-				    names[i]) && realpath(path, real) &&
-			strstr(real, want) &&
-			disk_used(d, names[i], text, len);
-	sys_names_free(names, nr);
-	return found;
-}
-
 /* Another process that has the device open. */
 static void check_holder(struct doctor *d, const struct iommu_sys_device *dev)
 {
@@ -290,7 +205,8 @@ static void check_driver(struct doctor *d, const struct iommu_sys_device *dev)
 		SAY(f, value, "bound to %s, %s", dev->driver, dev->node);
 		check_holder(d, dev);
 		doctor_node(d, dev->node);
-	} else if (dev->driver && host_uses(d, dev->name, use, sizeof(use))) {
+	} else if (dev->driver && iommu_host_uses(d->sys, dev->name,
+							    use, sizeof(use))) {
 		f = doctor_add(d, IOMMU_FINDING_PROBLEM, "driver", "%s",
 			       dev->name);
 		SAY(f, value, "driven by %s, and the host uses it: %s",

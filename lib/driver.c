@@ -203,6 +203,20 @@ static int check_unused(struct iommu_sys *sys,
 	return rc;
 }
 
+/* Its driver would go without asking whoever has a file on a disk of it. */
+static int check_host(struct iommu_sys *sys, const struct iommu_sys_device *dev,
+		      struct iommu_why *why)
+{
+	char use[100];
+
+	if (!iommu_sys_device_blocks(dev) ||
+	    !iommu_host_uses(sys, dev->name, use, sizeof(use)))
+		return 0;
+	return fail(why, -EBUSY,
+		    "%s is driven by %s, and the host uses it: %s; put an end "
+		    "to that first, or take it by force ('--force')", dev->name, dev->driver, use);
+}
+
 static int write_failed(struct iommu_why *why, const char *name,
 			const char *what, int err)
 {
@@ -256,13 +270,15 @@ static int check_node(struct iommu_sys *sys, const char *name,
 }
 
 int iommu_device_bind(struct iommu_sys *sys, const char *const *names,
-		      size_t nr_names, const char *driver,
+		      size_t nr_names, const char *driver, unsigned int flags,
 		      struct iommu_why *why)
 {
 	struct move *moves;
 	size_t i, nr = 0;
 	int rc = 0;
 
+	if (flags & ~IOMMU_BIND_FORCE)
+		return fail(why, -EINVAL, "0x%x is no flag of binding", flags);
 	if (!sys_exists(sys, PCI_DRIVERS "/%s", driver))
 		return fail(why, -ENOENT,
 			    "there is no driver %s; load its module "
@@ -281,6 +297,8 @@ int iommu_device_bind(struct iommu_sys *sys, const char *const *names,
 	}
 	for (i = 0; i < nr && !rc; i++)
 		rc = check_group(sys, &moves[i], moves, nr, why);
+	for (i = 0; i < nr && !rc && !(flags & IOMMU_BIND_FORCE); i++)
+		rc = check_host(sys, moves[i].dev, why);
 	for (i = 0; i < nr && !rc; i++) {
 		if (moves[i].dev->driver &&
 		    !strcmp(moves[i].dev->driver, driver))

@@ -450,14 +450,33 @@ struct iommu_why {
  * All or nothing: after a failure every device has its driver_override and,
  * as far as that takes it back, its driver again. Devices that have the
  * driver already stay as they are. A group that would not be viable afterwards
- * because another of its devices is driven by the host is refused.
+ * because another of its devices is driven by the host is refused, and so is
+ * a device that the host uses: a disk that is mounted, swapped to, or part of
+ * something (LVM, md, dm-crypt), a network interface that is up.
+ *
+ * @flags: IOMMU_BIND_FORCE or 0
  *
  * Return: 0; -ENODEV no such device, or no IOMMU; -EBUSY group not viable, or
  * the device is in use; -ENOENT no such driver; -EACCES; -EIO the driver did
- * not take it; -ETIMEDOUT its vfio-dev entry did not appear within 2 seconds.
+ * not take it; -ETIMEDOUT its vfio-dev entry did not appear within 2 seconds;
+ * -EINVAL for another flag.
  */
 int iommu_device_bind(struct iommu_sys *sys, const char *const *names,
-		      size_t nr, const char *driver, struct iommu_why *why);
+		      size_t nr, const char *driver, unsigned int flags,
+		      struct iommu_why *why);
+
+/* Take devices away from a host that uses them. */
+#define IOMMU_BIND_FORCE (1U << 0)
+
+/**
+ * iommu_host_uses - what the host would miss without a device's driver
+ * @name: PCI address
+ * @text: receives what it is, "/dev/nvme0n1p2 is mounted"
+ *
+ * Return: whether there is anything; not all uses can be seen.
+ */
+bool iommu_host_uses(struct iommu_sys *sys, const char *name, char *text,
+		     size_t len);
 
 /**
  * iommu_device_unbind - give a device back to the host

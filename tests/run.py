@@ -415,7 +415,7 @@ VM_6_1 = ["cmd", "ioas", "ioas_model", "caps", "lasterror", "dma", "memlock",
           "netlink", "daemon", "handoff", "e2e", "see", "unload"]
 VM_6_12 = VM_6_1[:-1] + ["cli", "cli-granule", "recipes", "unload"]
 SYSTEM_6_1 = ["boot", "vmm", "sandbox", "restart"]
-SYSTEM_6_12 = SYSTEM_6_1 + ["edit", "clients", "hotplug"]
+SYSTEM_6_12 = SYSTEM_6_1 + ["in_use", "edit", "clients", "hotplug"]
 
 # name: (in the default run, function, arguments). Two run at a time; long ones
 # come first, so that both end at about the same time.

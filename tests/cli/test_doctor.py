@@ -70,6 +70,18 @@ def below(root, dev, kind, name, **files):
         write(root, f"{real}/{kind}/{name}/{key}", text)
 
 
+def by_subsystem(root):
+    """A disk that NVMe could reach by more than one controller."""
+    tree = fixture.Tree(root)
+    subsystem = "sys/devices/virtual/nvme-subsystem/nvme-subsys0"
+    real = os.path.relpath(os.path.realpath(
+        f"{root}/sys/bus/pci/devices/0000:02:00.0"), root)
+    tree.link("sys/class/nvme-subsystem/nvme-subsys0", subsystem)
+    tree.link(f"{subsystem}/nvme3", f"{real}/nvme/nvme3")
+    tree.link("sys/class/block/nvme0n1p2", f"{subsystem}/nvme0n1/nvme0n1p2")
+    write(root, "proc/mounts", "/dev/nvme0n1p2 /srv ext4 rw 0 0\n")
+
+
 def no_iommu(root):
     remove(root, "sys/class/iommu", "sys/kernel/iommu_groups")
     for dev in os.listdir(f"{root}/sys/bus/pci/devices"):
@@ -370,6 +382,8 @@ CASES = (
     ("disk of an array", part_of("md127"), ["02:00.0"], None,
      PROBLEM, "driver", "0000:02:00.0", "/dev/nvme0n1p2 is part of md127",
      "bind"),
+    ("disk of a subsystem", by_subsystem, ["02:00.0"], None,
+     PROBLEM, "driver", "0000:02:00.0", "/dev/nvme0n1p2 is mounted", "bind"),
     ("another disk mounted", disk("proc/mounts", "/dev/nvme0n1 / ext4\n"),
      ["02:00.0"], None,
      NOTE, "driver", "0000:02:00.0", "driven by", "bind"),
@@ -516,6 +530,36 @@ def test_acs(make):
        done.stdout)
 
 
+def test_bind(make):
+    """What the host uses is not taken away from it, unless forced."""
+    for name, change, dev, use in (
+            ("network interface", network, DEV, "network interface eth7 is "
+             "up"),
+            ("disk", disk("proc/swaps", "/dev/nvme0n1p2\tpartition\t1\n"),
+             "0000:02:00.0", "/dev/nvme0n1p2 is swapped to"),
+            ("disk of a subsystem", by_subsystem, "0000:02:00.0",
+             "/dev/nvme0n1p2 is mounted")):
+        root = make()
+        change(root)
+        override = f"{root}/sys/bus/pci/devices/{dev}/driver_override"
+        before = os.stat(override).st_mtime_ns
+        for force in False, True:
+            done = subprocess.run(
+                [PROGRAM, "device", "bind", "--direct", dev] +
+                ["--force"] * force, capture_output=True, text=True,
+                env=dict(os.environ, IOMMU_SYSFS_ROOT=root, LC_ALL="C",
+                         ASAN_OPTIONS="detect_leaks=0"),
+                stdin=subprocess.DEVNULL, timeout=60, check=False)
+            touched = os.stat(override).st_mtime_ns != before
+            if force:
+                ok(touched and "uses it" not in done.stderr,
+                   f"bind --force: {name}", done)
+            else:
+                ok(done.returncode == 3 and not touched and
+                   f"the host uses it: {use}; put" in done.stderr and
+                   "--force" in done.stderr, f"bind: {name}", done)
+
+
 def main():
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o755)
@@ -531,6 +575,7 @@ def main():
         for case in CASES:
             test_case(make(), *case)
         test_acs(make)
+        test_bind(make)
         test_node(make, top)
         root = make()
         done = run(PROGRAM, root, [DEV])

@@ -341,6 +341,34 @@ def test_restart():
        "%s %s" % (leases(), stats()))
 
 
+def test_in_use():
+    """A disk that somebody has is not taken away, but by force."""
+    fd = os.open("/dev/nvme0n1", os.O_RDONLY | os.O_EXCL)
+    done = iommuctl("device", "bind", "--direct", LEFT, user=0)
+    ok(done.returncode == 3 and driver(LEFT) == "nvme" and
+       "/dev/nvme0n1 is in use exclusively" in done.stderr,
+       "a disk that is in use stays the host's", done)
+    os.close(fd)
+    swap = ("mkswap", "/dev/nvme0n1"), ("swapon", "/dev/nvme0n1")
+    print("# swap: " + " ".join(run(*c, check=False) for c in swap))
+    for options in ({}, {"force": None}, {"force": False}):
+        try:
+            call("Bind", devices=[LEFT], **options)
+            ok(False, "the daemon took a disk that is in use")
+        except Error as error:
+            ok(error.short == "Busy" and driver(LEFT) == "nvme" and
+               "/dev/nvme0n1 is" in error.message,
+               "nor does the daemon take it: " + error.message, error)
+    checks = [c for c in call("Preflight", devices=[LEFT])["checks"]
+              if c["name"] == "use"]
+    ok(not checks[0]["good"], "Preflight says so: " + checks[0]["message"])
+    run("swapoff", "/dev/nvme0n1")
+    call("Bind", devices=[LEFT])
+    had = driver(LEFT)
+    call("Unbind", devices=[LEFT])
+    ok((had, driver(LEFT)) == ("vfio-pci", "nvme"), "afterwards it does")
+
+
 def stored():
     return int(run("systemctl", "show", "-P", "NFileDescriptorStore",
                    "iommud.service"))
@@ -555,7 +583,7 @@ def test_late():
 
 def main():
     tests = [test_boot, test_vmm, test_clients, test_sandbox, test_restart,
-             test_edit, test_passed_on, test_reload, test_hotplug, test_stop, test_race,
+             test_in_use, test_edit, test_passed_on, test_reload, test_hotplug, test_stop, test_race,
              test_late]
     names = sys.argv[1:]
     for test in tests:

@@ -267,6 +267,13 @@ int region_option(struct cli *cli, struct json_object *regions,
 		  const char *text);
 int region_map(struct cli *cli, const char *ioas, struct json_object *regions);
 
+/*
+ * environment.c: for a command of the user's. A word more in a variable, by a
+ * blank; @word is taken over. And a file that stays open there; -1: none.
+ */
+void env_add(const char *name, char *word);
+void inherit(int fd);
+
 /* live.c: a device that is bound to a context of ours. */
 struct live {
 	int iommufd;

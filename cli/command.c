@@ -7,7 +7,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -247,23 +246,14 @@ static int expand(struct cli *cli, const char *at,
 static void set_list(const char *name, size_t nr, struct value v,
 		     char *(*value)(const struct value *v))
 {
-	char *all = text_of("%s", ""), *one, *more;
 	size_t i;
 
+	unsetenv(name);
 	for (i = 0; i < nr; i++) {
 		v.device = v.all->devices ? &v.all->devices[i] : NULL;
 		v.region = v.all->regions ? &v.all->regions[i] : NULL;
-		one = value(&v);
-		more = text_of("%s%s%s", all, i ? " " : "", one);
-		free(one);
-		free(all);
-		all = more;
+		env_add(name, value(&v));
 	}
-	if (nr)
-		setenv(name, all, 1);
-	else
-		unsetenv(name);
-	free(all);
 }
 
 static char *zero(const struct value *v)
@@ -294,12 +284,6 @@ static void set_environment(const struct iommu_acquired *got)
 	set_list("IOMMU_LENGTH", regions, v, region_size);
 	set_list("IOMMU_MEMORY_FD", regions, v, region_fd);
 	set_list("IOMMU_MEMORY_OFFSET", regions, v, zero);
-}
-
-static void inherit(int fd)
-{
-	if (fd >= 0)
-		fcntl(fd, F_SETFD, 0);
 }
 
 static void free_words(char **words)

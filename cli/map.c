@@ -531,54 +531,11 @@ static int output(struct cli *cli, const char *device, __u32 ioas,
 	return cli_output_to(cli, doc, opts.command ? stderr : stdout);
 }
 
-/* A variable with a number for each segment, by blanks. */
-static void set_list(const char *name, const struct live *live,
-		     char *(*fn)(const struct live *live,
-				 const struct segment *s))
-{
-	char *all = text_of("%s", ""), *one, *more;
-	int i;
-
-	for (i = 0; i < opts.nr; i++) {
-		one = fn(live, &opts.segments[i]);
-		more = text_of("%s%s%s", all, i ? " " : "", one);
-		free(one);
-		free(all);
-		all = more;
-	}
-	setenv(name, all, 1);
-	free(all);
-}
-
-static char *iova_of(const struct live *live, const struct segment *s)
-{
-	(void)live;
-	return text_of("0x%" PRIx64, (uint64_t)s->iova);
-}
-
-static char *length_of(const struct live *live, const struct segment *s)
-{
-	(void)live;
-	return text_of("%" PRIu64, (uint64_t)s->size);
-}
-
 /* The file with the memory of a segment, to be shared; -1: none. */
 static int memory_fd(const struct live *live, const struct segment *s)
 {
 	return s->file ? s->file_fd :
 	       s->kind == IOMMU_MEMORY_BUFFER ? live->iommufd : s->memory.fd;
-}
-
-static char *memory_of(const struct live *live, const struct segment *s)
-{
-	return text_of("%d", memory_fd(live, s));
-}
-
-static char *offset_of(const struct live *live, const struct segment *s)
-{
-	(void)live;
-	return text_of("%" PRIu64,
-		       (uint64_t)(s->file ? s->offset : s->memory.offset));
 }
 
 static void set_number(const char *name, int value)
@@ -589,22 +546,33 @@ static void set_number(const char *name, int value)
 	free(text);
 }
 
-static void inherit(int fd)
+/* A word for each segment in each of these. */
+static void set_segments(const struct live *live)
 {
-	if (fd >= 0)
-		fcntl(fd, F_SETFD, 0);
+	const struct segment *s;
+
+	unsetenv("IOMMU_IOVA");
+	unsetenv("IOMMU_LENGTH");
+	unsetenv("IOMMU_MEMORY_FD");
+	unsetenv("IOMMU_MEMORY_OFFSET");
+	for (s = opts.segments; s < opts.segments + opts.nr; s++) {
+		env_add("IOMMU_IOVA", text_of("0x%" PRIx64, (uint64_t)s->iova));
+		env_add("IOMMU_LENGTH", text_of("%" PRIu64, (uint64_t)s->size));
+		env_add("IOMMU_MEMORY_FD", text_of("%d", memory_fd(live, s)));
+		env_add("IOMMU_MEMORY_OFFSET",
+			text_of("%" PRIu64, (uint64_t)(s->file ? s->offset :
+						       s->memory.offset)));
+		inherit(memory_fd(live, s));
+	}
 }
 
 /* In the child. Exit codes of a command that cannot run are the shell's. */
 static void run_command(struct cli *cli, const struct live *live, __u32 ioas,
 			const sigset_t *signals)
 {
-	int i, err;
+	int err;
 
-	set_list("IOMMU_IOVA", live, iova_of);
-	set_list("IOMMU_LENGTH", live, length_of);
-	set_list("IOMMU_MEMORY_FD", live, memory_of);
-	set_list("IOMMU_MEMORY_OFFSET", live, offset_of);
+	set_segments(live);
 	setenv("IOMMU_DEVICE", cli->target, 1);
 	set_number("IOMMU_FD", live->iommufd);
 	set_number("IOMMU_DEVICE_FD", live->devfd);
@@ -612,8 +580,6 @@ static void run_command(struct cli *cli, const struct live *live, __u32 ioas,
 	set_number("IOMMU_IOAS", ioas);
 	inherit(live->iommufd);
 	inherit(live->devfd);
-	for (i = 0; i < opts.nr; i++)
-		inherit(memory_fd(live, &opts.segments[i]));
 	sigprocmask(SIG_SETMASK, signals, NULL);
 	execvp(opts.command[0], opts.command);
 	err = errno;

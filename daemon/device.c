@@ -35,7 +35,10 @@ int devices_get(struct manager *m, struct json_object *names,
 			return rc == -EINVAL ?
 			       why(w, rc, "'%s' is no device; it looks like "
 				   "0000:00:03.0 or vfio0", name) :
-			       why(w, rc, "there is no device %s", name);
+			       rc == -ENODEV ?
+			       why(w, rc, "there is no device %s", name) :
+			       why(w, rc, "device %s cannot be read: %s", name,
+				   strerror(-rc));
 		}
 		for (j = 0; j < found.nr && strcmp(found.v[j]->name, dev->name);
 		     j++)

@@ -372,7 +372,7 @@ static int read_device(struct iommu_sys *sys, const char *name,
 		return -ENODEV;
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return -ENODEV;
+		return errno == EMFILE || errno == ENFILE ? -errno : -ENODEV;
 	dev = calloc(1, sizeof(*dev));
 	if (!dev) {
 		close(dir);
@@ -446,7 +446,7 @@ static int read_devices(struct iommu_sys *sys, char **names, size_t nr,
 		return -ENOMEM;
 	for (i = 0; i < nr; i++) {
 		rc = read_device(sys, names[i], flags, &devs[n]);
-		if (rc == -ENOMEM) {
+		if (rc && rc != -ENODEV) {
 			iommu_sys_devices_free(devs, n);
 			return rc;
 		}

@@ -655,6 +655,68 @@ def test_edit(tap, daemon):
     daemon.call("Undefine", kind="ioas", name="live")
 
 
+def open_files(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def limit_files(pid, soft):
+    hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_descriptors(tap, daemon):
+    """At each number of descriptors that is too low: an error, or all of it."""
+    pid = daemon.process.pid
+    client = Client(daemon.socket)
+    client.call("GetStatus")
+    before = open_files(pid)
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    for method, wanted in (("Acquire", 2), ("OpenIoas", 1)):
+        ends, left = [], []
+        # The highest one that is open need not be the last.
+        for soft in range(8, before + 24):
+            limit_files(pid, soft)
+            try:
+                reply = client.call(method, **(
+                    {"devices": [EDU], "wait": 0} if method == "Acquire"
+                    else {"name": "pool"}))
+                fds = client.take_fds()
+                ends.append(len(fds) if reply["regions"] else "incomplete")
+                for fd in fds:
+                    os.close(fd)
+            except Error as error:
+                ends.append(error.short)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            took = wait_until(lambda: nothing_left() and not daemon.call(
+                "ListLeases")["leases"] and open_files(pid) <= before, SOON)
+            if took is None:
+                left.append((soft, stats(), open_files(pid)))
+        kinds = set(ends)
+        tap.ok(wanted in kinds and "incomplete" not in kinds and
+               kinds - {wanted} and not left,
+               "%s of a daemon that is short of descriptors: all or none, and "
+               "nothing is left (%d limits: %s)" % (method, len(ends), kinds),
+               (ends, left))
+    client.close()
+    # The client is libiommu: files it has no room for are dropped.
+    ends, left = [], []
+    for soft in range(3, 24):
+        done = subprocess.run(
+            ["prlimit", "--nofile=%d" % soft, "iommuctl", "run", "--attach",
+             EDU, "--", "/bin/true"], capture_output=True, text=True,
+            env=dict(os.environ, IOMMUD_SOCKET=daemon.socket), timeout=60,
+            check=False)
+        ends.append(done.returncode)
+        if done.returncode and not done.stderr:
+            left.append((soft, "says nothing"))
+        if wait_until(lambda: nothing_left() and not daemon.call(
+                "ListLeases")["leases"], SOON) is None:
+            left.append((soft, stats()))
+    tap.ok(ends[-1] == 0 and ends[0] != 0 and not left, "a client that is "
+           "short of descriptors: an error or success, and nothing is left",
+           (ends, left))
+
+
 def edu_groups():
     """Devices like edu, by group."""
     groups = {}
@@ -812,7 +874,7 @@ def main():
                      test_greedy, test_restart,
                      test_not_received, test_opened, test_taken_back,
                      test_unwatched, test_two, test_cycles, test_pool,
-                     test_pool_handed_on, test_edit):
+                     test_pool_handed_on, test_descriptors, test_edit):
             if not names or test.__name__[len("test_"):] in names:
                 test(tap, daemon)
         daemon.write_policy({})

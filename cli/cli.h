@@ -24,6 +24,8 @@ enum word_kind {
 	WORD_TEXT,
 	WORD_DEVICE,
 	WORD_GROUP,
+	WORD_IOAS,	/* of the daemon, by name */
+	WORD_SPACE,	/* a device or an IOAS */
 	WORD_FILE,
 	WORD_SHELL,	/* of completion */
 	WORD_VERB,

@@ -241,7 +241,7 @@ const struct verb ioas_verbs[] = {
 		.help = "List the daemon's named IOASes",
 	}, {
 		.object = "ioas", .verb = "show",
-		.args = "NAME", .min = 1, .max = 1,
+		.args = "NAME", .min = 1, .max = 1, .word = WORD_IOAS,
 		.run = show, .text = show_text,
 		.help = "Show a named IOAS, its memory and its devices",
 	}, {
@@ -255,13 +255,13 @@ const struct verb ioas_verbs[] = {
 			"read-write.",
 	}, {
 		.object = "ioas", .verb = "destroy",
-		.args = "NAME", .min = 1, .max = 1,
+		.args = "NAME", .min = 1, .max = 1, .word = WORD_IOAS,
 		.run = destroy, .text = done_text,
 		.help = "Give up an IOAS that was made by create",
 	}, {
 		.object = "ioas", .verb = "open",
 		.args = "NAME -- CMD...", .min = 1, .max = 1,
-		.command = true,
+		.command = true, .word = WORD_IOAS,
 		.run = open_memory, .text = done_text,
 		.help = "Run a program with the memory of a named IOAS",
 		.more = "In CMD, {region.NAME} stands for the file descriptor "

@@ -766,7 +766,7 @@ static int map(struct cli *cli, int argc, char **argv)
 const struct verb map_verbs[] = {
 	{
 		.verb = "map",
-		.args = "DEVICE|IOAS", .min = 1, .max = 1, .word = WORD_DEVICE,
+		.args = "DEVICE|IOAS", .min = 1, .max = 1, .word = WORD_SPACE,
 		.options = specs, .option = option,
 		.run = map, .text = map_text,
 		.help = "Map memory for a device and hold it",

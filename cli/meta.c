@@ -91,6 +91,8 @@ static const char *const words[] = {
 	[WORD_TEXT] = "",
 	[WORD_DEVICE] = "$(_iommuctl_devices)",
 	[WORD_GROUP] = "$(_iommuctl_groups)",
+	[WORD_IOAS] = "$(_iommuctl_ioases)",
+	[WORD_SPACE] = "$(_iommuctl_devices; _iommuctl_ioases)",
 	[WORD_FILE] = "$(compgen -f -- \"$cur\")",
 	[WORD_SHELL] = "bash",
 	[WORD_VERB] = "$(_iommuctl_words)",
@@ -132,6 +134,12 @@ static const char head[] =
 "\tlocal d\n"
 "\tfor d in /sys/kernel/iommu_groups/*; do\n"
 "\t\t[ -e \"$d\" ] && echo \"${d##*/}\"\n"
+"\tdone\n"
+"}\n"
+"_iommuctl_ioases() {\n"
+"\tlocal name rest\n"
+"\tiommuctl ioas list 2>/dev/null | while read -r name rest; do\n"
+"\t\t[ \"$name\" = NAME ] || echo \"$name\"\n"
 "\tdone\n"
 "}\n";
 

@@ -253,7 +253,7 @@ static int ranges(struct cli *cli, int argc, char **argv)
 const struct verb ranges_verbs[] = {
 	{
 		.verb = "ranges",
-		.args = "DEVICE|IOAS", .min = 1, .max = 1, .word = WORD_DEVICE,
+		.args = "DEVICE|IOAS", .min = 1, .max = 1, .word = WORD_SPACE,
 		.run = ranges, .text = ranges_text,
 		.help = "Show which IOVAs a device can use, and why not others",
 		.more = "Of a named IOAS: what its devices leave it, and what "

@@ -121,6 +121,7 @@ const struct verb unmap_verbs[] = {
 	{
 		.verb = "unmap",
 		.args = "IOAS REGION...", .min = 2, .max = INT_MAX,
+		.word = WORD_IOAS,
 		.run = unmap, .text = done_text,
 		.help = "Take memory out of a named IOAS, also while it is used",
 		.more = "Devices cannot reach it from then on. Memory that "

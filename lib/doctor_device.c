@@ -167,25 +167,20 @@ static void check_regions(struct doctor *d, const struct iommu_sys_device *dev,
 	}
 }
 
-/* Another process that has the device open. */
+/* Another process that has the device open, or its group. */
 static void check_holder(struct doctor *d, const struct iommu_sys_device *dev)
 {
-	struct iommu_holder *holders;
+	struct iommu_holder holder;
 	struct iommu_finding *f;
-	size_t nr;
+	char node[64];
 
-	if (iommu_holders(d->sys, dev->node, 0, &holders, &nr, NULL))
+	if (!sys_holder(d->sys, dev, &holder, node, sizeof(node)))
 		return;
-	if (nr) {
-		f = doctor_add(d, IOMMU_FINDING_PROBLEM, "use", "%s",
-			       dev->name);
-		SAY(f, value, "in use by process %d (%s)", (int)holders[0].pid,
-		    holders[0].comm);
-		SAY(f, rule, "a device has one user at a time");
-		SAY(f, remedy, "kill %d  # or wait for it to end",
-		    (int)holders[0].pid);
-	}
-	free(holders);
+	f = doctor_add(d, IOMMU_FINDING_PROBLEM, "use", "%s", dev->name);
+	SAY(f, value, "in use by process %d (%s), which has %s open",
+	    (int)holder.pid, holder.comm, node);
+	SAY(f, rule, "a device has one user at a time");
+	SAY(f, remedy, "kill %d  # or wait for it to end", (int)holder.pid);
 }
 
 static void check_driver(struct doctor *d, const struct iommu_sys_device *dev)

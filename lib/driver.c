@@ -178,29 +178,14 @@ static int check_unused(struct iommu_sys *sys,
 			const struct iommu_sys_device *dev,
 			struct iommu_why *why)
 {
-	struct iommu_holder *holders = NULL;
-	char group[64];
-	const char *nodes[2] = { dev->node, NULL };
-	size_t nr, i;
-	int rc = 0;
+	struct iommu_holder holder;
+	char node[64];
 
-	if (dev->group >= 0) {
-		snprintf(group, sizeof(group), "/dev/vfio/%ld", dev->group);
-		nodes[1] = group;
-	}
-	for (i = 0; i < ARRAY_LEN(nodes) && !rc; i++) {
-		if (!nodes[i] ||
-		    iommu_holders(sys, nodes[i], 0, &holders, &nr, NULL))
-			continue;
-		if (nr)
-			rc = fail(why, -EBUSY,
-				  "%s is in use: process %d (%s) has %s open; "
-				  "end that process first",
-				  dev->name, (int)holders[0].pid,
-				  holders[0].comm, nodes[i]);
-		free(holders);
-	}
-	return rc;
+	if (!sys_holder(sys, dev, &holder, node, sizeof(node)))
+		return 0;
+	return fail(why, -EBUSY, "%s is in use: process %d (%s) has %s open; "
+		    "end that process first", dev->name, (int)holder.pid,
+		    holder.comm, node);
 }
 
 /* Its driver would go without asking whoever has a file on a disk of it. */

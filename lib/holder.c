@@ -141,3 +141,28 @@ int iommu_holder_fd(const struct iommu_holder *holder)
 	close(pidfd);
 	return fd;
 }
+
+bool sys_holder(struct iommu_sys *sys, const struct iommu_sys_device *dev,
+		struct iommu_holder *ret, char *node, size_t len)
+{
+	struct iommu_holder *holders = NULL;
+	bool found = false;
+	size_t nr, i;
+
+	for (i = 0; i < 2 && !found; i++) {
+		/* VFIO's legacy interface has a file for each group. */
+		if (i ? dev->group < 0 : !dev->node)
+			continue;
+		if (i)
+			snprintf(node, len, "/dev/vfio/%ld", dev->group);
+		else
+			snprintf(node, len, "%s", dev->node);
+		if (iommu_holders(sys, node, 0, &holders, &nr, NULL))
+			continue;
+		found = nr;
+		if (found)
+			*ret = holders[0];
+		free(holders);
+	}
+	return found;
+}

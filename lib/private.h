@@ -98,6 +98,13 @@ void pci_ids_lookup(struct iommu_sys *sys, struct iommu_sys_device *dev);
 void pci_ids_forget(struct iommu_sys *sys);
 
 /*
+ * Somebody who has the device's own file open, or that of its group, and the
+ * @node that it is; false: nobody, or nobody who can be seen.
+ */
+bool sys_holder(struct iommu_sys *sys, const struct iommu_sys_device *dev,
+		struct iommu_holder *ret, char *node, size_t len);
+
+/*
  * The name of a process, which that chooses, for other people's terminals and
  * JSON: "?" for all but printable ASCII.
  */

@@ -560,6 +560,17 @@ def test_bind(make):
                    "--force" in done.stderr, f"bind: {name}", done)
 
 
+def test_use(make):
+    """Who has the device's file, or its group's."""
+    for node in "dev/vfio/devices/vfio0", "dev/vfio/3":
+        root = make()
+        with open(f"{root}/{node}", "a+", encoding="ascii"):
+            done = run(PROGRAM, root, [DEV, "--json"])
+        ok(find(json.loads(done.stdout), PROBLEM, "use", DEV, f"process "
+                f"{os.getpid()} .*, which has /{node} open", "^kill "),
+           f"in use: /{node}", done.stdout)
+
+
 def main():
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o755)
@@ -576,6 +587,7 @@ def main():
             test_case(make(), *case)
         test_acs(make)
         test_bind(make)
+        test_use(make)
         test_node(make, top)
         root = make()
         done = run(PROGRAM, root, [DEV])

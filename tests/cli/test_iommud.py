@@ -215,6 +215,14 @@ def test_ioas(place):
     place.says("IOAS pool: mapped tail, more", "map", "pool", "--region",
                "tail=4K@0x1000000,access=write", "--region", "more=8K@0x0")
     place.says("(?s)no device is attached", "ranges", "pool")
+    done = subprocess.run(
+        ["bash", "-c", "source <(iommuctl completion bash); COMP_POINT=99; "
+         "COMP_LINE='iommuctl unmap po'; _iommuctl; echo ${COMPREPLY[*]}"],
+        env=dict(place.env, PATH=os.path.dirname(PROGRAM) + ":" +
+                 os.environ["PATH"]), capture_output=True, check=False,
+        timeout=60)
+    ok(done.stdout == b"pool\n" or "mock" in PROGRAM,
+       "bash completes names of IOASes", done)
     doc = place.json("ranges", "pool")
     ok([(r["name"], r["iova"]) for r in doc["regions"]] ==
        [("more", "0x0"), ("ring", "0x100000"), ("data", "0x200000"),

@@ -224,6 +224,7 @@ int granule_group_regions(struct granule_group *group, const void *owner,
 			  bool all)
 {
 	struct iommu_resv_region *region, *next;
+	struct iova_range range;
 	LIST_HEAD(list);
 	int rc;
 
@@ -232,12 +233,16 @@ int granule_group_regions(struct granule_group *group, const void *owner,
 	list_for_each_entry_safe(region, next, &list, list) {
 		if (region->type == IOMMU_RESV_SW_MSI)
 			*sw_msi = region->start;
-		if (!rc && region->length &&
-		    (all || region->type != IOMMU_RESV_DIRECT_RELAXABLE))
-			rc = granule_region_add(regions, owner, region->start,
-						region->start +
-							region->length - 1,
-						region->type);
+		/*
+		 * An IOMMU's driver is trusted with what it translates, not
+		 * with sums: one too long is reserved up to the end, as DMA
+		 * to what it means would go astray.
+		 */
+		if (!rc &&
+		    (all || region->type != IOMMU_RESV_DIRECT_RELAXABLE) &&
+		    iova_range_clip(&range, region->start, region->length))
+			rc = granule_region_add(regions, owner, range.start,
+						range.last, region->type);
 		list_del(&region->list);
 		kfree(region);
 	}

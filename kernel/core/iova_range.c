@@ -18,6 +18,16 @@ int iova_range_init(struct iova_range *r, u64 start, u64 length)
 	return 0;
 }
 
+bool iova_range_clip(struct iova_range *r, u64 start, u64 length)
+{
+	if (!length)
+		return false;
+	r->start = start;
+	if (check_add_overflow(start, length - 1, &r->last))
+		r->last = U64_MAX;
+	return true;
+}
+
 bool iova_range_shrink(struct iova_range *r, u64 granule)
 {
 	/* last + 1 may wrap to 0: 2^64 is a multiple of every granule. */

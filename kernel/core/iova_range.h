@@ -32,6 +32,12 @@ static inline bool iova_range_contains(const struct iova_range *outer,
 int iova_range_init(struct iova_range *r, u64 start, u64 length);
 
 /**
+ * iova_range_clip - the same of what ends where it may: it is cut at 2^64 - 1
+ * Return: false when @length is 0; @r is unchanged then.
+ */
+bool iova_range_clip(struct iova_range *r, u64 start, u64 length);
+
+/**
  * iova_range_shrink - pull both ends inward to multiples of @granule
  * Return: true when something is left; else @r is unchanged.
  */

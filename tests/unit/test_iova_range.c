@@ -33,6 +33,28 @@ TEST(end_of_space)
 	EXPECT_EQ(U64_MAX, r.last);
 }
 
+TEST(clipped_at_the_end)
+{
+	struct iova_range r = { 5, 6 };
+
+	EXPECT_FALSE(iova_range_clip(&r, 0, 0));
+	EXPECT_FALSE(iova_range_clip(&r, U64_MAX, 0));
+	EXPECT_EQ(5, r.start);
+	EXPECT_EQ(6, r.last);
+	EXPECT_TRUE(iova_range_clip(&r, 0x1000, 0x2000));
+	EXPECT_EQ(0x1000, r.start);
+	EXPECT_EQ(0x2fff, r.last);
+	EXPECT_TRUE(iova_range_clip(&r, U64_MAX - 4095, 4096));
+	EXPECT_EQ(U64_MAX - 4095, r.start);
+	EXPECT_EQ(U64_MAX, r.last);
+	EXPECT_TRUE(iova_range_clip(&r, U64_MAX - 4095, 4097));
+	EXPECT_EQ(U64_MAX - 4095, r.start);
+	EXPECT_EQ(U64_MAX, r.last);
+	EXPECT_TRUE(iova_range_clip(&r, U64_MAX, U64_MAX));
+	EXPECT_EQ(U64_MAX, r.start);
+	EXPECT_EQ(U64_MAX, r.last);
+}
+
 TEST(every_granule)
 {
 	int shift;

@@ -228,6 +228,10 @@ static int master_make(unsigned int i)
 	if (!rc)
 		rc = platform_device_add(pdev);
 	if (rc) {
+		/* The core frees these only of devices that were added. */
+		iommu_fwspec_free(&pdev->dev);
+		kfree(pdev->dev.iommu);
+		pdev->dev.iommu = NULL;
 		platform_device_put(pdev);
 		return rc;
 	}

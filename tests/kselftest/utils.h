@@ -381,9 +381,67 @@ static inline long long stat_wait(const char *name, long long want,
 	return v;
 }
 
-/* Nothing open, nothing left: all counters are 0 within five seconds. */
+/* What the kernel itself says of pages that are pinned, whoever did it. */
+static inline long long pins_read(void)
+{
+	long long v, acquired = -1, released = -1;
+	char name[64];
+	int fd;
+	FILE *f;
+
+	/* Each CPU keeps some of it to itself, for a second or two. */
+	fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "1", 1) < 0)
+			fprintf(stderr, "# stat_refresh: errno %d\n", errno);
+		close(fd);
+	}
+	f = fopen("/proc/vmstat", "re");
+	if (!f)
+		return LLONG_MIN;
+	while (fscanf(f, "%63s %lld", name, &v) == 2) {
+		if (!strcmp(name, "nr_foll_pin_acquired"))
+			acquired = v;
+		else if (!strcmp(name, "nr_foll_pin_released"))
+			released = v;
+	}
+	fclose(f);
+	return acquired < 0 || released < 0 ? LLONG_MIN : acquired - released;
+}
+
+/* Before any test: nothing of ours, but others may pin as well. */
+static long long pins_at_start;
+
+static void __attribute__((constructor)) pins_start(void)
+{
+	pins_at_start = pins_read();
+}
+
+/*
+ * Wait for no more than that to be pinned. Fewer are, if others let go: but
+ * never less than none, as when a page is unpinned twice.
+ */
+static inline long long pins_wait(unsigned int ms)
+{
+	uint64_t end = now_ms() + ms;
+	long long v;
+
+	while (((v = pins_read()) < 0 || v > pins_at_start) && now_ms() < end)
+		usleep(10000);
+	return v;
+}
+
+/*
+ * Nothing open, nothing left: all counters are 0 within five seconds, and as
+ * many pages pinned as before.
+ */
 #define EXPECT_CLEAN()							\
 	do {								\
+		long long __pins = pins_wait(5000);			\
+									\
+		EQ(1, __pins >= 0 && __pins <= pins_at_start,		\
+		   "pinned pages: %lld, at first %lld", __pins,		\
+		   pins_at_start);					\
 		for (size_t __i = 0; __i < ARRAY_LEN(stat_names); __i++) \
 			EQ(0, stat_wait(stat_names[__i], 0, 5000),	\
 			   "counter %s", stat_names[__i]);		\

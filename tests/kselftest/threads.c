@@ -92,7 +92,7 @@ static uint32_t rng(struct worker *w, uint32_t below)
 enum op {
 	OP_MAP, OP_AUTO, OP_UNMAP, OP_UNMAP_ALL, OP_COPY, OP_LIST, OP_RANGES,
 	OP_INFO, OP_HUGE, OP_ALLOW, OP_RECREATE, OP_ATTACH, OP_DETACH, OP_HWPT,
-	OP_HW_INFO, OP_DEV_INFO, OP_LAST, NR_OPS,
+	OP_HW_INFO, OP_DEV_INFO, OP_DEV_DESTROY, OP_LAST, NR_OPS,
 };
 
 #define E(err) (1ULL << (err))
@@ -122,6 +122,7 @@ static const struct {
 	[OP_HWPT] = { E(EBUSY), 1 },
 	[OP_HW_INFO] = { 0, 1 },
 	[OP_DEV_INFO] = { 0, 1 },
+	[OP_DEV_DESTROY] = { E(EBUSY), 2 },
 	[OP_LAST] = { 0, 1 },
 };
 
@@ -212,6 +213,10 @@ static int do_op(struct worker *w, enum op op)
 		dev.argsz = sizeof(dev);
 		dev.dev_cookie = s->edu ? s->edu->dev_id : 0;
 		return s->edu ? try_ioctl(s->fd, IOMMU_DEVICE_GET_INFO, &dev) :
+				0;
+	case OP_DEV_DESTROY:
+		/* Only its own file lets go of a device. */
+		return s->edu ? iommu_destroy(s->fd, s->edu->dev_id) ?: -EIO :
 				0;
 	case OP_LAST:
 		return iommu_last_error(s->fd, &e);
@@ -579,6 +584,74 @@ TEST_F_TIMEOUT(threads, unmap_once, 120)
 		EXPECT_EQ(0, r[i].other);
 	}
 	pthread_barrier_destroy(&bar);
+}
+
+/*
+ * DESTROY of a device's ID looks at it, and at who uses it, while its file goes
+ * and other calls still use it. It never takes it away.
+ */
+static void *device_racer(void *arg)
+{
+	struct iommu_device_info info = { .argsz = sizeof(info) };
+	struct racer *r = arg;
+	int rc;
+
+	do {
+		rc = 0;
+		if (r->which) {
+			info.argsz = sizeof(info);
+			info.dev_cookie = *r->id;
+			rc = try_ioctl(r->fd, IOMMU_DEVICE_GET_INFO, &info);
+			if (rc && rc != -ENOENT)
+				r->other++;
+		} else {
+			rc = iommu_destroy(r->fd, *r->id);
+			if (!rc)
+				r->won++;
+			else if (rc != -EBUSY && rc != -ENOENT)
+				r->other++;
+		}
+		if (rc != -ENOENT)
+			__atomic_add_fetch(&r->rounds, 1, __ATOMIC_RELAXED);
+	} while (rc != -ENOENT);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(threads, device_destroy_and_close, 120)
+{
+	struct shared *s = &self->s;
+	struct racer r[4];
+	int round, i;
+	uint32_t id;
+
+	if (!s->edu)
+		SKIP(return, "of a device");
+	for (round = 0; round < 40; round++) {
+		id = s->edu->dev_id;
+		OK(edu_attach(s->edu, s->ioas[0]));
+		for (i = 0; i < 4; i++) {
+			r[i] = (struct racer){ .fd = s->fd, .id = &id,
+					       .which = i & 1 };
+			ASSERT_EQ(0, pthread_create(&r[i].thread, NULL,
+						    device_racer, &r[i]));
+		}
+		/* All are at it. */
+		for (i = 0; i < 4; i++)
+			while (!__atomic_load_n(&r[i].rounds, __ATOMIC_RELAXED))
+				usleep(100);
+		usleep(round * 50);
+		edu_close(s->edu);
+		/* They end as it is not there any more. */
+		for (i = 0; i < 4; i++) {
+			pthread_join(r[i].thread, NULL);
+			EQ(0, r[i].won, "DESTROY of a device");
+			EQ(0, r[i].other, "racer %d: another error", i);
+		}
+		EXPECT_EQ(0, stat_read("devices"));
+		EXPECT_EQ(NR_IOAS, stat_read("objects"));
+		OK(edu_open(s->edu, 0));
+		OK(edu_bind(s->edu, s->fd));
+	}
 }
 
 /* IDs are handed out once, and a guessed one is whole or not there. */

@@ -584,14 +584,28 @@ TEST_F(last, per_process)
 
 TEST_F(last, unknown_number)
 {
-	struct iommu_last_error e;
+	/* Whatever is not named here is 0. */
+	struct iommu_last_error e, want = {
+		.size = sizeof(want),
+		.out_cmd = _IO(IOMMUFD_TYPE, 0xfe),
+		.out_errno = ENOTTY,
+		.out_reason = IOMMU_REASON_ERRNO,
+	};
 	uint32_t arg[16] = { sizeof(arg) };
 
+	/* Something to be left in the record, and on the kernel's stack. */
+	OK(MAP(self->mem, PG, RW, BASE));
+	SAYS(MAP(self->mem, 2 * PG, RW, BASE), IOMMU_IOAS_MAP, EEXIST,
+	     IOMMU_REASON_OVERLAP);
+	EXPECT_NE(0, e.out_addr);
+	EXPECT_NE(0, e.out_start);
+	EXPECT_NE(0, e.out_last);
 	FAILS(ENOTTY, try_ioctl(self->fd, _IO(IOMMUFD_TYPE, 0xfe), arg));
 	OK(iommu_last_error(self->fd, &e));
-	EXPECT_EQ(ENOTTY, e.out_errno);
-	EXPECT_EQ(_IO(IOMMUFD_TYPE, 0xfe), e.out_cmd);
-	EXPECT_EQ(IOMMU_REASON_ERRNO, e.out_reason);
+	EXPECT_EQ(want.out_errno, e.out_errno);
+	EXPECT_EQ(want.out_cmd, e.out_cmd);
+	EXPECT_EQ(want.out_reason, e.out_reason);
+	EXPECT_EQ(0, memcmp(&want, &e, sizeof(e)));
 }
 
 TEST_HARNESS_MAIN

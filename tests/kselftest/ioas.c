@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* I/O address spaces without a device: mapping, copying, listing, limits. */
+#include <sys/mount.h>
+
 #include "utils.h"
 
 #define BASE 0x100000ULL
@@ -764,6 +766,106 @@ TEST_F(ioas, area_quota_after_failures)
 				     UINT64_MAX - PG + 1));
 	}
 	OK(MAP(self->mem, PG, RW, 2 * BASE));
+}
+
+/* A value of a control group's memory.stat; -1 if absent. */
+static long long group_stat(const char *dir, const char *name)
+{
+	long long v, found = -1;
+	char path[64], key[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/memory.stat", dir);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fscanf(f, "%63s %lld", key, &v) == 2)
+		if (!strcmp(key, name))
+			found = v;
+	fclose(f);
+	return found;
+}
+
+/* The sum follows the CPUs' parts of it after two seconds. */
+static int slab_becomes(const char *dir, long long least, long long most)
+{
+	uint64_t end = now_ms() + 10000;
+	long long v;
+
+	while ((v = group_stat(dir, "slab")) < least || v > most) {
+		if (now_ms() > end) {
+			fprintf(stderr, "# slab: %lld, not %lld to %lld\n", v,
+				least, most);
+			return -ETIMEDOUT;
+		}
+		usleep(100000);
+	}
+	return 0;
+}
+
+#define GROUP "/tmp/granule-cgroup/granule"
+#define NR_SMALL 20000
+
+/* What one object takes, with all that the kernel's debugging adds; or -1. */
+static long long slab_size(const char *cache)
+{
+	long long v = -1;
+	char path[80];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/slab_size", cache);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (fscanf(f, "%lld", &v) != 1)
+		v = -1;
+	fclose(f);
+	return v;
+}
+
+/* Mappings are memory of the kernel's, charged to whoever asks for them. */
+TEST_F_TIMEOUT(ioas, control_group, 120)
+{
+	long long area = slab_size("granule_area");
+	long long pages = slab_size("granule_pages");
+	const char *dir = "/tmp/granule-cgroup";
+	long long before, all;
+	char pid_text[16];
+	pid_t pid;
+	int i;
+
+	ASSERT_LT(0, area);
+	ASSERT_LT(0, pages);
+	/* All but what is on its way into the sum. */
+	all = NR_SMALL * (area + pages) * 15 / 16;
+	mkdir(dir, 0700);
+	if (mount("cgroup", dir, "cgroup2", 0, NULL))
+		SKIP(return, "no cgroup2: %s", strerror(errno));
+	if (file_put("/tmp/granule-cgroup/cgroup.subtree_control", "+memory")) {
+		umount(dir);
+		SKIP(return, "no memory controller in cgroup2");
+	}
+	ASSERT_EQ(0, mkdir(GROUP, 0700));
+	pid = fork();
+	if (!pid) {
+		snprintf(pid_text, sizeof(pid_text), "%d", getpid());
+		CHECK_RC(0, file_put(GROUP "/cgroup.procs", pid_text));
+		CHECK_RC(0, MAP(self->mem, PG, RW, BASE));
+		/* What is charged by now comes in. */
+		sleep(3);
+		before = group_stat(GROUP, "slab");
+		CHECK(before >= 0);
+		for (i = 1; i < NR_SMALL; i++)
+			CHECK_RC(0, MAP(self->mem, PG, RW, BASE + 2 * i * PG));
+		CHECK_RC(0, slab_becomes(GROUP, before + all, LLONG_MAX));
+		CHECK(stat_read("areas") == NR_SMALL);
+		CHECK_RC(0, UNMAP(0, WHOLE));
+		CHECK_RC(0, slab_becomes(GROUP, 0, before + MIB));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	rmdir(GROUP);
+	umount(dir);
 }
 
 /* -- looking ------------------------------------------------------------ */

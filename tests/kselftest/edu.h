@@ -280,27 +280,41 @@ static inline uint64_t edu_read(struct edu *edu, unsigned int reg)
 	return *(volatile uint64_t *)(edu->bar + reg);
 }
 
-/*
- * One DMA and the wait for its end. The device does not say whether the IOMMU
- * let it through: look at the memory. Refuses what would stop QEMU.
- */
-static inline int edu_dma(struct edu *edu, uint64_t iova, uint32_t count,
-			  int to_ram)
+/* A DMA that begins 100 ms from now. Refuses what would stop QEMU. */
+static inline int edu_dma_begin(struct edu *edu, uint64_t iova, uint32_t count,
+				int to_ram)
 {
-	uint64_t end = now_ms() + 10000;
-
 	if (!count || count > EDU_BUF_SIZE || iova > EDU_IOVA_LAST)
 		return -ERANGE;
 	edu_write(edu, EDU_SRC, to_ram ? EDU_BUF : iova);
 	edu_write(edu, EDU_DST, to_ram ? iova : EDU_BUF);
 	edu_write(edu, EDU_COUNT, count);
 	edu_write(edu, EDU_CMD, EDU_CMD_START | (to_ram ? EDU_CMD_TO_RAM : 0));
+	return 0;
+}
+
+static inline int edu_dma_end(struct edu *edu)
+{
+	uint64_t end = now_ms() + 10000;
+
 	while (edu_read(edu, EDU_CMD) & EDU_CMD_START) {
 		if (now_ms() > end)
 			return -ETIMEDOUT;
 		usleep(1000);
 	}
 	return 0;
+}
+
+/*
+ * One DMA and the wait for its end. The device does not say whether the IOMMU
+ * let it through: look at the memory.
+ */
+static inline int edu_dma(struct edu *edu, uint64_t iova, uint32_t count,
+			  int to_ram)
+{
+	int rc = edu_dma_begin(edu, iova, count, to_ram);
+
+	return rc ?: edu_dma_end(edu);
 }
 
 /* The device reads @count bytes at @iova into its buffer. */

@@ -136,4 +136,52 @@ TEST_F(fault, rate)
 	gnl_close(&look);
 }
 
+/*
+ * The page table goes while a fault in it is being told, a little before, or a
+ * little after: what is told is of here, or not told at all.
+ */
+TEST_F_TIMEOUT(fault, page_table_goes, 120)
+{
+	uint64_t told = 0, before;
+	struct gnl look;
+	struct row *r;
+	uint32_t hwpt;
+	int i;
+
+	OK(gnl_open(&look));
+	OK(gnl_join(&self->nl, GRANULE_MCGRP_FAULTS));
+	OK(edu_detach(&self->edu));
+	for (i = 0; i < 50; i++) {
+		OK(iommu_hwpt_alloc(self->fd, self->edu.dev_id, self->ioas, 0,
+				    &hwpt));
+		OK(edu_attach(&self->edu, hwpt));
+		OK(edu_dma_begin(&self->edu, BASE + MIB, PG, i & 1));
+		usleep(80000 + i * 1500);
+		OK(edu_detach(&self->edu));
+		OK(iommu_destroy(self->fd, hwpt));
+		OK(edu_dma_end(&self->edu));
+		while ((r = gnl_event(&self->nl, 0))) {
+			told++;
+			EXPECT_EQ(GRANULE_EVENT_FAULT, V(r, EVENT));
+			EXPECT_EQ(self->ctx, V(r, CONTEXT));
+			EXPECT_EQ(self->ioas, V(r, IOAS));
+			EXPECT_LE(BASE + MIB, V(r, ADDR));
+			EXPECT_GT(BASE + MIB + PG, V(r, ADDR));
+			EXPECT_STREQ(self->edu.bdf, TEXT(r, DEVICE));
+		}
+	}
+	/* Some came in time; nothing is told of what came too late. */
+	EXPECT_LT(0, told);
+	before = faults_settled(&look, self->ctx);
+	EXPECT_LE(told, before);
+	OK(edu_load(&self->edu, BASE + MIB, 64));
+	EXPECT_EQ(before, faults_settled(&look, self->ctx));
+	EXPECT_EQ(NULL, gnl_event(&self->nl, 0));
+	/* And it goes on. */
+	OK(edu_attach(&self->edu, self->ioas));
+	OK(edu_load(&self->edu, BASE + MIB, 64));
+	EXPECT_NE(NULL, gnl_event(&self->nl, 5000));
+	gnl_close(&look);
+}
+
 TEST_HARNESS_MAIN

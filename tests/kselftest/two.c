@@ -5,6 +5,7 @@
  * those built for testing, in which an IOMMU can be made to refuse.
  */
 #include <linux/memfd.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "edu.h"
@@ -327,21 +328,80 @@ TEST_F(two, attach_changes_nothing_when_it_fails)
 	OK(both(self, BASE + HUGE, self->mem + HUGE));
 }
 
+/* Somebody who keeps looking at an IOMMU, through a file that stays open. */
+struct reader {
+	pthread_t thread;
+	char path[300];
+	int stop;
+	unsigned int seen, gone, other;
+};
+
+static void *read_endpoints(void *arg)
+{
+	struct reader *r = arg;
+	char buf[4096];
+	ssize_t n;
+	int fd = -1;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		if (fd < 0)
+			fd = open(r->path, O_RDONLY | O_CLOEXEC);
+		n = fd < 0 ? -1 : pread(fd, buf, sizeof(buf) - 1, 0);
+		if (n > 0) {
+			buf[n] = 0;
+			__atomic_add_fetch(&r->seen, 1, __ATOMIC_RELAXED);
+			/* What is shown is whole. */
+			if (buf[n - 1] != '\n' || strncmp(buf, "0000:", 5))
+				r->other++;
+		} else if (!n || errno == ENODEV || errno == ENOENT) {
+			__atomic_add_fetch(&r->gone, 1, __ATOMIC_RELAXED);
+			if (fd >= 0)
+				close(fd);
+			fd = -1;
+		} else {
+			r->other++;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return NULL;
+}
+
+/* Wait for it to have had another result of a kind. */
+static int reader_wait(const unsigned int *count)
+{
+	unsigned int before = __atomic_load_n(count, __ATOMIC_RELAXED);
+	uint64_t end = now_ms() + 10000;
+
+	while (__atomic_load_n(count, __ATOMIC_RELAXED) == before) {
+		if (now_ms() > end)
+			return -ETIMEDOUT;
+		usleep(1000);
+	}
+	return 0;
+}
+
 /* An IOMMU is taken away under an IOAS of both; it comes again. */
 TEST_F(two, iommu_goes)
 {
 	struct edu *stays = &self->edu[COARSE];
 	char link[PATH_MAX] = "", path[128], remove[128], *name;
+	struct reader r = {};
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu",
 		 self->edu[FINE].bdf);
 	ASSERT_LT(0, readlink(path, link, sizeof(link) - 1));
 	name = strrchr(link, '/') + 1;
+	snprintf(r.path, sizeof(r.path),
+		 "/sys/class/iommu/%s/granule-virtio-iommu/endpoints", name);
+	ASSERT_EQ(0, pthread_create(&r.thread, NULL, read_endpoints, &r));
+	OK(reader_wait(&r.seen));
 	OK(attach(self, variant->first));
 	OK(attach(self, !variant->first));
 	OK(MAP(self->mem, HUGE, BASE));
 	edu_close(&self->edu[FINE]);
 	OK(file_put("/sys/bus/platform/drivers/virtio-mmio/unbind", name));
+	OK(reader_wait(&r.gone));
 	OK(MAP(self->mem + HUGE, LONG, BASE + HUGE));
 	OK(UNMAP(BASE, HUGE));
 	OK(carry(stays, BASE + HUGE, stays, BASE + HUGE, self->mem + HUGE, 5));
@@ -352,6 +412,10 @@ TEST_F(two, iommu_goes)
 		 self->edu[FINE].bdf);
 	OK(file_put(remove, "1"));
 	OK(file_put("/sys/bus/pci/rescan", "1"));
+	OK(reader_wait(&r.seen));
+	__atomic_store_n(&r.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(r.thread, NULL);
+	EXPECT_EQ(0, r.other);
 	OK(open_device(self, FINE));
 	OK(attach(self, FINE));
 	OK(both(self, BASE + HUGE, self->mem + HUGE));

@@ -74,6 +74,10 @@ def main():
        "differences between kernels are in kernel/compat/ only", bad)
     ok(not (bad := lines_with(r"LINUX_VERSION_CODE|KERNEL_VERSION", code)),
        "no test of kernel versions", bad)
+    ok(not (bad := lines_with(r"\b(__[su]64|__[bl]e64)\b",
+                              files(".h", under="uapi"))),
+       "uapi/: 64 bits are __aligned_u64, at the same place for 32-bit "
+       "programs", bad)
     sources = files(".c", ".h")
     ok(not (bad := lines_with(r"\b(TODO|FIXME|XXX)\b", sources)),
        "nothing left to do in the code", bad)

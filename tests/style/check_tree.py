@@ -96,6 +96,20 @@ def main():
                TOP + "/" + re.search(r"`([^` ]+)", where)[1])]
     ok(sorted(int(nr) for nr, _ in rows) == list(range(1, 30)) and not bad,
        "docs/pains.md: 29 pains, and their tests are there", bad)
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", text("docs/bugs.md"), re.M)
+    bad = []
+    for nr, where in rows:
+        for path, names in re.findall(
+                r'`(\w+/[^` ]+)`((?:,?(?: and)? "[^"]+")*)', where):
+            if not os.path.exists(f"{TOP}/{path}"):
+                bad.append(f"{nr}: {path}")
+                continue
+            bad += [f"{nr}: {path}: {name}"
+                    for name in re.findall('"([^"]+)"', names)
+                    if name.rsplit(".", 1)[-1] not in text(path)]
+    ok([int(nr) for nr, _ in rows] == list(range(1, len(rows) + 1)) and
+       len(rows) > 60 and not bad,
+       "docs/bugs.md: published bugs, and their tests are there", bad)
     library = "".join(text(f) for f in files(".h", under="lib"))
     missing = [w for w in re.findall(r"\*(iommu_\w+)\*\(\)",
                                      text("docs/man/libiommu.3.scd"))

@@ -223,6 +223,8 @@ once() {
 	python3 - "$top/tools/vm" "${vm[@]}" --append granule.mark="$work" -- \
 		sh -c 'echo up; sleep 1000' >out 2>err <<-'P'
 		import signal, subprocess, sys
+		# Ignored, it would be in the child as well.
+		signal.signal(signal.SIGINT, signal.default_int_handler)
 		vm = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
 		assert vm.stdout.readline() == b"up\n"
 		vm.send_signal(signal.SIGINT)

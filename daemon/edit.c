@@ -116,7 +116,6 @@ static void done(struct manager *m, void *arg, struct job_result *r)
 	struct space *s = e->space;
 
 	s->making = s->edited = false;
-	s->users--;
 	if (!r->rc) {
 		apply(m, e);
 		call_reply(e->call, NULL);
@@ -127,6 +126,8 @@ static void done(struct manager *m, void *arg, struct job_result *r)
 		call_why(e->call, r->rc, &r->why);
 	}
 	edit_free(m, e);
+	/* From here on it may go, if nobody wants it any more. */
+	s->users--;
 	spaces_released(m);
 }
 

@@ -97,13 +97,10 @@ static void apply(struct manager *m, struct edit *e)
 			   "IOAS %s has region %s now, at 0x%llx" :
 			   "IOAS %s has no region %s any more at 0x%llx",
 			   s->name, r->name, (unsigned long long)r->iova);
-		if (e->add) {
-			s->regions = must_grow(s->regions, s->nr_regions + 1,
-					       sizeof(*r));
-			s->regions[s->nr_regions++] = *r;
-		} else {
+		if (e->add)
+			region_add(s, r);
+		else
 			region_drop(m, s, region_find(s, r->name));
-		}
 	}
 	e->nr = 0;
 	/* Others may have changed the policy meanwhile. */
@@ -172,12 +169,27 @@ static void begin(struct manager *m, struct edit *e)
 
 /* ---- What a call asks for ---- */
 
-/* The IOAS, if its definition is the daemon's to change; or the call ends. */
-static const struct policy_ioas *editable(struct manager *m, struct call *call,
-					  const char *name,
-					  struct space **ret)
+static struct json_object *copy_of(struct json_object *obj)
 {
+	struct json_object *copy = NULL;
+
+	/* Without memory the daemon ends, as everywhere. */
+	if (json_object_deep_copy(obj, &copy, NULL))
+		abort();
+	return copy;
+}
+
+/*
+ * A copy of the definition, to be changed in @ret_regions, if it is the
+ * daemon's to change; NULL: the call has ended.
+ */
+static struct json_object *editable(struct manager *m, struct call *call,
+				    struct space **ret,
+				    struct json_object **ret_regions)
+{
+	const char *name = js_get_string(call->msg.parameters, "ioas");
 	const struct policy_ioas *p = policy_find_ioas(m->policy, name);
+	struct json_object *definition;
 	char *path = definition_file(m, "ioas", name);
 	struct space *s = p ? space_find(m, name) : NULL;
 
@@ -200,7 +212,11 @@ static const struct policy_ioas *editable(struct manager *m, struct call *call,
 	}
 	free(path);
 	*ret = s;
-	return s ? p : NULL;
+	if (!s)
+		return NULL;
+	definition = copy_of(p->origin.json);
+	*ret_regions = js_get(definition, "regions");
+	return definition;
 }
 
 /*
@@ -228,15 +244,6 @@ static struct edit *edit_new(struct manager *m, struct call *call,
 	}
 	policy_errors_done(&errors);
 	return e;
-}
-
-static struct json_object *copy_of(struct json_object *obj)
-{
-	struct json_object *copy = NULL;
-
-	if (json_object_deep_copy(obj, &copy, NULL))
-		return js_object();
-	return copy;
 }
 
 /* Memory for what the definition has and the space does not. */
@@ -267,28 +274,20 @@ static int make_all(struct manager *m, struct edit *e,
 static void map(struct manager *m, struct call *call)
 {
 	struct json_object *wanted = js_get(call->msg.parameters, "regions");
-	const char *name = js_get_string(call->msg.parameters, "ioas");
 	struct json_object *definition, *regions;
-	const struct policy_ioas *p;
 	struct policy *policy;
 	struct space *s;
 	struct edit *e;
 	struct why w;
 	int rc;
 
-	p = editable(m, call, name, &s);
-	if (!p)
+	definition = editable(m, call, &s, &regions);
+	if (!definition)
 		return;
-	definition = copy_of(p->origin.json);
-	regions = js_get(definition, "regions");
-	if (!regions) {
-		regions = js_object();
-		js_put(definition, "regions", regions);
-	}
 	json_object_object_foreach(wanted, key, value) {
 		if (json_object_object_get_ex(regions, key, NULL)) {
 			call_fail(call, -EEXIST, "IOAS '%s' has a region '%s' "
-				  "already", name, key);
+				  "already", s->name, key);
 			json_object_put(definition);
 			return;
 		}
@@ -297,7 +296,7 @@ static void map(struct manager *m, struct call *call)
 	e = edit_new(m, call, s, definition, &policy);
 	if (!e)
 		return;
-	rc = make_all(m, e, policy_find_ioas(policy, name), &w);
+	rc = make_all(m, e, policy_find_ioas(policy, s->name), &w);
 	policy_free(policy);
 	if (!rc) {
 		begin(m, e);
@@ -311,27 +310,22 @@ static void map(struct manager *m, struct call *call)
 static void unmap_regions(struct manager *m, struct call *call)
 {
 	struct json_object *names = js_get(call->msg.parameters, "regions");
-	const char *name = js_get_string(call->msg.parameters, "ioas");
 	struct json_object *definition, *regions;
-	const struct policy_ioas *p;
 	struct policy *policy;
 	struct space *s;
 	struct edit *e;
 	struct region *r;
 	size_t i;
 
-	p = editable(m, call, name, &s);
-	if (!p)
+	definition = editable(m, call, &s, &regions);
+	if (!definition)
 		return;
-	definition = copy_of(p->origin.json);
-	regions = js_get(definition, "regions");
 	for (i = 0; i < js_length(names); i++) {
 		const char *one = js_at_string(names, i);
 
-		if (!regions ||
-		    !json_object_object_get_ex(regions, one, NULL)) {
+		if (!json_object_object_get_ex(regions, one, NULL)) {
 			call_fail(call, -ENOENT, "IOAS '%s' has no region '%s'",
-				  name, one);
+				  s->name, one);
 			json_object_put(definition);
 			return;
 		}

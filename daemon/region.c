@@ -90,15 +90,19 @@ struct region *region_find(const struct space *space, const char *name)
 	return NULL;
 }
 
-struct region *region_new(struct space *space, const char *name, int fd)
+struct region *region_add(struct space *space, const struct region *r)
 {
-	struct region *r;
-
 	space->regions = must_grow(space->regions, space->nr_regions + 1,
 				   sizeof(*r));
-	r = &space->regions[space->nr_regions++];
-	*r = (struct region){ .name = must_dup(name), .fd = fd };
-	return r;
+	space->regions[space->nr_regions] = *r;
+	return &space->regions[space->nr_regions++];
+}
+
+struct region *region_new(struct space *space, const char *name, int fd)
+{
+	struct region r = { .name = must_dup(name), .fd = fd };
+
+	return region_add(space, &r);
 }
 
 void region_place(struct manager *m, const struct space *space,

@@ -39,7 +39,10 @@ bool region_is(const struct region *r, const struct policy_region *p);
 
 struct region *region_find(const struct space *space, const char *name);
 
-/* Into @space; @fd is owned from now on. Nothing else is known of it yet. */
+/* Into @space, which owns what it has from now on. */
+struct region *region_add(struct space *space, const struct region *r);
+
+/* A new one into @space; @fd is owned from now on. Nothing else is known of it yet. */
 struct region *region_new(struct space *space, const char *name, int fd);
 
 /*

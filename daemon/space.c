@@ -315,16 +315,23 @@ void spaces_done(struct manager *m)
 
 /* ---- Methods ---- */
 
+static void put_address(struct json_object *obj, const char *key,
+			uint64_t address)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)address);
+	js_string(obj, key, text);
+}
+
 /* @fd: the index of its descriptor among those of the reply; -1: none. */
 static void put_region(struct json_object *array, const struct region *r,
 		       long fd)
 {
 	struct json_object *obj = js_object();
-	char iova[24];
 
-	snprintf(iova, sizeof(iova), "0x%llx", (unsigned long long)r->iova);
 	js_string(obj, "name", r->name);
-	js_string(obj, "iova", iova);
+	put_address(obj, "iova", r->iova);
 	js_number(obj, "size", r->size);
 	js_bool(obj, "read", r->read);
 	js_bool(obj, "write", r->write);
@@ -358,7 +365,6 @@ static void put_ranges(struct json_object *obj, const struct space *s)
 	struct json_object *array = NULL, *one;
 	struct iommu_iova_range *ranges;
 	__u64 granule = 0;
-	char text[24];
 	__u32 nr, i;
 
 	/* A child that attaches or maps may keep it locked for long. */
@@ -368,12 +374,8 @@ static void put_ranges(struct json_object *obj, const struct space *s)
 		array = js_array();
 		for (i = 0; i < nr; i++) {
 			one = js_object();
-			snprintf(text, sizeof(text), "0x%llx",
-				 (unsigned long long)ranges[i].start);
-			js_string(one, "start", text);
-			snprintf(text, sizeof(text), "0x%llx",
-				 (unsigned long long)ranges[i].last);
-			js_string(one, "last", text);
+			put_address(one, "start", ranges[i].start);
+			put_address(one, "last", ranges[i].last);
 			js_append(array, one);
 		}
 		free(ranges);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The memory of IOMMU_BUFFER_ALLOC, by itself: no device is needed. */
 #include <signal.h>
-#include <sys/mount.h>
 
+#include "cgroup.h"
 #include "granule.h"
 
 #define BASE 0x1000000ULL
@@ -373,28 +373,16 @@ TEST_F(buffer, memlock)
 /* The memory control group's limit holds, and nobody is killed for it. */
 TEST_F(buffer, control_group)
 {
-	const char *dir = "/tmp/granule-cgroup";
+	const char *why = cgroup_begin();
 	struct iommu_last_error e;
-	char path[64], pid_text[16];
 	pid_t pid;
 
-	mkdir(dir, 0700);
-	if (mount("cgroup", dir, "cgroup2", 0, NULL))
-		SKIP(return, "no cgroup2: %s", strerror(errno));
-	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", dir);
-	if (file_put(path, "+memory")) {
-		umount(dir);
-		SKIP(return, "no memory controller in cgroup2");
-	}
-	snprintf(path, sizeof(path), "%s/granule", dir);
-	ASSERT_EQ(0, mkdir(path, 0700));
-	snprintf(path, sizeof(path), "%s/granule/memory.max", dir);
-	OK(file_put(path, "33554432"));
+	if (why)
+		SKIP(return, "%s", why);
+	OK(file_put(CGROUP "/memory.max", "33554432"));
 	pid = fork();
 	if (!pid) {
-		snprintf(path, sizeof(path), "%s/granule/cgroup.procs", dir);
-		snprintf(pid_text, sizeof(pid_text), "%d", getpid());
-		CHECK_RC(0, file_put(path, pid_text));
+		CHECK_RC(0, cgroup_enter());
 		CHECK_RC(0, ALLOC(16 * MIB, K16));
 		CHECK_RC(-ENOMEM, ALLOC(24 * MIB, K16));
 		CHECK_RC(0, iommu_last_error(self->fd, &e));
@@ -411,9 +399,7 @@ TEST_F(buffer, control_group)
 	close(self->fd);
 	self->fd = -1;
 	BUFFERS(0);
-	snprintf(path, sizeof(path), "%s/granule", dir);
-	rmdir(path);
-	umount(dir);
+	cgroup_end();
 }
 
 /* Killed anywhere in the middle: nothing stays behind. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* I/O address spaces without a device: mapping, copying, listing, limits. */
-#include <sys/mount.h>
-
+#include "cgroup.h"
 #include "utils.h"
 
 #define BASE 0x100000ULL
@@ -768,31 +767,13 @@ TEST_F(ioas, area_quota_after_failures)
 	OK(MAP(self->mem, PG, RW, 2 * BASE));
 }
 
-/* A value of a control group's memory.stat; -1 if absent. */
-static long long group_stat(const char *dir, const char *name)
-{
-	long long v, found = -1;
-	char path[64], key[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/memory.stat", dir);
-	f = fopen(path, "re");
-	if (!f)
-		return -1;
-	while (fscanf(f, "%63s %lld", key, &v) == 2)
-		if (!strcmp(key, name))
-			found = v;
-	fclose(f);
-	return found;
-}
-
 /* The sum follows the CPUs' parts of it after two seconds. */
-static int slab_becomes(const char *dir, long long least, long long most)
+static int slab_becomes(long long least, long long most)
 {
 	uint64_t end = now_ms() + 10000;
 	long long v;
 
-	while ((v = group_stat(dir, "slab")) < least || v > most) {
+	while ((v = cgroup_stat("slab")) < least || v > most) {
 		if (now_ms() > end) {
 			fprintf(stderr, "# slab: %lld, not %lld to %lld\n", v,
 				least, most);
@@ -803,7 +784,6 @@ static int slab_becomes(const char *dir, long long least, long long most)
 	return 0;
 }
 
-#define GROUP "/tmp/granule-cgroup/granule"
 #define NR_SMALL 20000
 
 /* What one object takes, with all that the kernel's debugging adds; or -1. */
@@ -828,9 +808,8 @@ TEST_F_TIMEOUT(ioas, control_group, 120)
 {
 	long long area = slab_size("granule_area");
 	long long pages = slab_size("granule_pages");
-	const char *dir = "/tmp/granule-cgroup";
 	long long before, all;
-	char pid_text[16];
+	const char *why;
 	pid_t pid;
 	int i;
 
@@ -838,34 +817,27 @@ TEST_F_TIMEOUT(ioas, control_group, 120)
 	ASSERT_LT(0, pages);
 	/* All but what is on its way into the sum. */
 	all = NR_SMALL * (area + pages) * 15 / 16;
-	mkdir(dir, 0700);
-	if (mount("cgroup", dir, "cgroup2", 0, NULL))
-		SKIP(return, "no cgroup2: %s", strerror(errno));
-	if (file_put("/tmp/granule-cgroup/cgroup.subtree_control", "+memory")) {
-		umount(dir);
-		SKIP(return, "no memory controller in cgroup2");
-	}
-	ASSERT_EQ(0, mkdir(GROUP, 0700));
+	why = cgroup_begin();
+	if (why)
+		SKIP(return, "%s", why);
 	pid = fork();
 	if (!pid) {
-		snprintf(pid_text, sizeof(pid_text), "%d", getpid());
-		CHECK_RC(0, file_put(GROUP "/cgroup.procs", pid_text));
+		CHECK_RC(0, cgroup_enter());
 		CHECK_RC(0, MAP(self->mem, PG, RW, BASE));
 		/* What is charged by now comes in. */
 		sleep(3);
-		before = group_stat(GROUP, "slab");
+		before = cgroup_stat("slab");
 		CHECK(before >= 0);
 		for (i = 1; i < NR_SMALL; i++)
 			CHECK_RC(0, MAP(self->mem, PG, RW, BASE + 2 * i * PG));
-		CHECK_RC(0, slab_becomes(GROUP, before + all, LLONG_MAX));
+		CHECK_RC(0, slab_becomes(before + all, LLONG_MAX));
 		CHECK(stat_read("areas") == NR_SMALL);
 		CHECK_RC(0, UNMAP(0, WHOLE));
-		CHECK_RC(0, slab_becomes(GROUP, 0, before + MIB));
+		CHECK_RC(0, slab_becomes(0, before + MIB));
 		_exit(0);
 	}
 	EXPECT_EQ(0, child_wait(pid));
-	rmdir(GROUP);
-	umount(dir);
+	cgroup_end();
 }
 
 /* -- looking ------------------------------------------------------------ */

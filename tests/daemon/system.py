@@ -117,7 +117,8 @@ class Watch:
 
 
 def hold(user, device, obey=True, attach=True):
-    """Acquire, do DMA when told to; let go when the kernel asks, or not."""
+    """Acquire, do DMA when told to; when the kernel asks, say so, and let go
+    when told to, or not."""
     client = Client(SOCKET, timeout=SOON)
     reply = client.call("Acquire", devices=[device], attach=attach,
                         wait=10000)
@@ -143,6 +144,7 @@ def hold(user, device, obey=True, attach=True):
             asked = True
             user.say("asked")
             if obey:
+                user.wait()
                 return "let go"
         if user.reader2 in ready:
             user.wait()
@@ -475,7 +477,9 @@ def test_hotplug():
         ok(said and "process %d" % user.pid in said,
            "device_del: watchers hear who has it: %s" % said)
         if obey:
-            ok(user.hear() == "asked" and user.hear() == "let go",
+            heard = user.hear()
+            user.go_on()
+            ok((heard, user.hear()) == ("asked", "let go"),
                "its holder is asked, and lets go")
         else:
             time.sleep(2)

@@ -53,9 +53,15 @@ def verbs():
 
 
 @functools.cache
-def validator(verb):
+def strictly():
     schema = strict(copy.deepcopy(load()))
     jsonschema.Draft202012Validator.check_schema(schema)
+    return schema
+
+
+@functools.cache
+def validator(verb):
+    schema = strictly()
     return jsonschema.Draft202012Validator(
         {**schema["verbs"][verb], "$defs": schema["$defs"]})
 

@@ -16,10 +16,11 @@ loaded() { [ -d "/sys/module/${1//-/_}" ]; }
 fails() { ! "$@" 2>/dev/null; }
 
 clean() {
-	local f
+	local f n
 	for f in contexts objects areas devices pinned_bytes; do
-		[ "$(cat $stats/$f)" = 0 ] || {
-			echo "$f is $(cat $stats/$f)"
+		read -r n <$stats/$f
+		[ "$n" = 0 ] || {
+			echo "$f is $n"
 			return 1
 		}
 	done
@@ -29,11 +30,13 @@ load() { modprobe granule && modprobe granule-vfio; }
 unload() { rmmod granule_vfio && rmmod granule; }
 
 edu() { # the address of an edu device behind an IOMMU
-	local d
+	local d vendor device
 	for d in /sys/bus/pci/devices/*; do
-		if [ "$(cat "$d/vendor" "$d/device" | tr '\n' ' ')" = \
-			"0x1234 0x11e8 " ] && [ -e "$d/iommu_group" ]; then
-			basename "$d"
+		read -r vendor <"$d/vendor"
+		read -r device <"$d/device"
+		if [ "$vendor $device" = "0x1234 0x11e8" ] &&
+			[ -e "$d/iommu_group" ]; then
+			echo "${d##*/}"
 			return
 		fi
 	done

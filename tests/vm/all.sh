@@ -20,11 +20,13 @@ for d in "$(readlink -f "$build")" "$(readlink -f "$here/../daemon")"; do
 	done
 done
 
-# Each program finds edu as the machine booted with it: bound to nothing.
+# Each program finds edu as the machine booted with it: bound to nothing. To
+# start a process takes a guest long, and there are many devices.
 release() {
 	for d in /sys/bus/pci/devices/*; do
-		[ "$(cat "$d/vendor" "$d/device" | tr -d '\n')" = 0x12340x11e8 ] ||
-			continue
+		read -r vendor <"$d/vendor"
+		read -r device <"$d/device"
+		[ "$vendor $device" = "0x1234 0x11e8" ] || continue
 		[ ! -e "$d/driver" ] || echo "${d##*/}" >"$d/driver/unbind"
 		echo >"$d/driver_override"
 	done

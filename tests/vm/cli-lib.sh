@@ -47,11 +47,12 @@ fails() {
 
 # Everything that was taken is given back; the last close may take a moment.
 drained() {
-	local f sum
-	for _ in $(seq 100); do
+	local f n sum
+	for _ in {1..100}; do
 		sum=0
 		for f in "$stats"/*; do
-			sum=$((sum + $(cat "$f")))
+			read -r n <"$f"
+			sum=$((sum + n))
 		done
 		[ "$sum" = 0 ] && return 0
 		sleep 0.05
@@ -85,8 +86,9 @@ for d in "$stats"/{contexts,objects,devices,areas,pinned_bytes}; do
 done
 dev=
 for d in /sys/bus/pci/devices/*; do
-	[ "$(cat "$d/vendor" "$d/device" | tr '\n' ' ')" = "0x1234 0x11e8 " ] ||
-		continue
+	read -r vendor <"$d/vendor"
+	read -r device <"$d/device"
+	[ "$vendor $device" = "0x1234 0x11e8" ] || continue
 	# Behind a virtio IOMMU it may get its group with its driver.
 	case $(ls "$d/iommu_group/devices" 2>/dev/null),$(ls /sys/class/iommu) in
 	"${d##*/}",* | ,0000:*) dev=${d##*/} ;;

@@ -33,6 +33,7 @@ class Amd64:
     done = (0x10 << 1) | 1      # QEMU's status when PID 1 has ended well
     without = ()                # options of tools/vm
     strip = "strip"
+    unpacks = True              # QEMU starts what is in the kernel's image
 
     def compiler(self, cache):
         return ["gcc"]
@@ -78,6 +79,7 @@ class TwoIommus(Amd64):
     """A microvm: a PC refuses a second IOMMU. Here they are not on PCI."""
 
     without = ("icount", "system")
+    unpacks = False             # its firmware then says nothing of ACPI
 
     @property
     def arguments(self):
@@ -128,6 +130,7 @@ class Arm64:
     done = 0                    # power off: there is no port for statuses
     without = ("icount", "system")
     strip = "aarch64-linux-gnu-strip"
+    unpacks = False
 
     def compiler(self, cache):
         return ["aarch64-linux-gnu-gcc", f"--sysroot={cache}/{self.files}"]

@@ -13,6 +13,8 @@ import time
 
 INTERFACE = "org.granule.iommud"
 MAX_FDS = 64
+# Seconds: the machine may be slow and busy, and nobody waits who need not.
+PATIENCE = 60
 
 
 class Error(Exception):
@@ -35,7 +37,7 @@ class Error(Exception):
 class Client:
     """One connection. Close it by close(), or by dropping it."""
 
-    def __init__(self, path, timeout=30):
+    def __init__(self, path, timeout=2 * PATIENCE):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(timeout)
         self.sock.connect(path)
@@ -147,7 +149,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=prepare, env=dict(os.environ, **(env or {})))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
                 client = self.client()
@@ -184,7 +186,7 @@ class Daemon:
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
@@ -202,7 +204,7 @@ class Daemon:
         return len(os.listdir("/proc/%d/fd" % self.process.pid))
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=PATIENCE):
     """Seconds that it took; None when it did not come true."""
     start = time.monotonic()
     while time.monotonic() - start < seconds:
@@ -210,6 +212,15 @@ def wait_until(condition, seconds=10):
             return time.monotonic() - start
         time.sleep(0.01)
     return None
+
+
+def answers(path):
+    """Does a daemon listen there? Its socket is a file a little earlier."""
+    try:
+        Client(path).close()
+        return True
+    except OSError:
+        return False
 
 
 VFIO_BIND = 0x3B76

@@ -21,13 +21,16 @@ PROGRAM, SOURCE = (os.path.abspath(a) for a in sys.argv[1:3])
 sys.path[:0] = [SOURCE + "/tests/daemon", SOURCE + "/tests/cli",
                 SOURCE + "/tests"]
 import fixture  # noqa: E402
-from harness import Daemon, die_with_us, wait_until  # noqa: E402
+from harness import (  # noqa: E402
+    PATIENCE, Daemon, die_with_us, wait_until)
 from tap import Tap  # noqa: E402
 
 SEED = int(os.environ.get("GRANULE_SEED", "0")) or random.randrange(1 << 32)
 # What the daemon may grow to, in KiB, whatever clients do. Sanitizers keep
 # freed memory for a while.
 MEMORY = (288 if "sanitized" in PROGRAM else 64) << 10
+# Seconds for the rest of a call; our own pauses within one have to be shorter.
+TIMEOUT = 5
 GET_INFO = b'{"method":"org.varlink.service.GetInfo"}\0'
 STATUS = b'{"method":"org.granule.iommud.GetStatus"}\0'
 ROOT = os.getuid() == 0
@@ -41,7 +44,7 @@ class Bystander(threading.Thread):
 
     def __init__(self, daemon):
         super().__init__(daemon=True)
-        self.client = daemon.client(timeout=60)
+        self.client = daemon.client(timeout=5 * PATIENCE)
         self.worst = 0
         self.calls = 0
         self.error = None
@@ -61,7 +64,7 @@ class Bystander(threading.Thread):
 
 def connect(daemon):
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(20)
+    sock.settimeout(PATIENCE)
     sock.connect(daemon.socket)
     return sock
 
@@ -168,7 +171,7 @@ def test_descriptors(daemon):
     reader, writer = os.pipe()
     socket.send_fds(sock, [STATUS[:10]], [writer])
     os.close(writer)
-    ready, _, _ = select.select([reader], [], [], 5)
+    ready, _, _ = select.select([reader], [], [], PATIENCE)
     ok(ready and os.read(reader, 1) == b"", "a descriptor in half a call is "
        "closed at once")
     os.close(reader)
@@ -188,7 +191,7 @@ def test_halves(daemon):
     for byte in STATUS:
         send_all(sock, bytes([byte]))
     ok(b"version" in sock.recv(65536), "a call byte by byte is a call")
-    time.sleep(2.5)
+    time.sleep(TIMEOUT + 0.5)
     send_all(sock, STATUS)
     ok(b"version" in sock.recv(65536), "who has nothing to say may stay "
        "longer than the timeout")
@@ -196,15 +199,15 @@ def test_halves(daemon):
     start = time.monotonic()
     got = end_of(sock)
     took = time.monotonic() - start
-    ok(got == b"" and took < 15, "the rest does not come: disconnected after "
-       "the timeout of 2 s (%.1f s)" % took)
+    ok(got == b"" and took < PATIENCE, "the rest does not come: disconnected after "
+       "the timeout of %d s (%.1f s)" % (TIMEOUT, took))
     sock.close()
     sock = connect(daemon)
-    for i in range(40):
-        if not send_all(sock, STATUS[i:i + 1]):
+    for i in range(300):
+        if not send_all(sock, b" "):
             break
         time.sleep(0.2)
-    ok(i < 39, "a byte now and then does not renew the time", i)
+    ok(i < 299, "a byte now and then does not renew the time", i)
     sock.close()
     sock = connect(daemon)
     send_all(sock, STATUS * 3)
@@ -231,13 +234,13 @@ def test_slow_reader(daemon):
             break
     ok(sent < 4 << 20, "who does not read is not read (%d KiB were)"
        % (sent >> 10))
-    ok(wait_until(lambda: daemon.call("GetStatus")["connections"] <= 2, 20)
+    ok(wait_until(lambda: daemon.call("GetStatus")["connections"] <= 2)
        is not None, "and is disconnected after the timeout")
     sock.close()
     # A stream cannot be held back: who falls behind is disconnected.
     watcher = connect(daemon)
     send_all(watcher, b'{"method":"org.granule.iommud.Monitor","more":true}\0')
-    changer = daemon.client(timeout=60)
+    changer = daemon.client(timeout=5 * PATIENCE)
     for _ in range(20):
         changer.call("Reload")
     got = watcher.recv(65536)
@@ -279,9 +282,10 @@ def test_connections(daemon, bystander):
     calls = bystander.calls
     crowds = [crowd(daemon, 1001 + i, 1000) for i in range(3)]
     there = [os.read(reader, 16) for _, reader in crowds]
-    few = wait_until(lambda: daemon.fds() < 250)
+    # They are connected before the daemon has heard of any.
+    few = wait_until(lambda: 100 < daemon.fds() < 250)
     fds = daemon.fds()
-    ok(there == [b"1000"] * 3 and few is not None and fds > 100,
+    ok(there == [b"1000"] * 3 and few is not None and 100 < fds < 250,
        "3000 connections at once: %d descriptors in the daemon" % fds, there)
     ok(wait_until(lambda: bystander.calls > calls + 20) is not None,
        "another client is served meanwhile", bystander.error)
@@ -331,8 +335,14 @@ def test_vanishing(daemon):
         sock = connect(daemon)
         send_all(sock, call * (1 + i % 3))
         sock.close()
-    ok(wait_until(lambda: not daemon.call("GetStatus")["jobs"], 30)
-       is not None, "60 clients that vanish while the daemon binds")
+
+    def gone():
+        """All of them: one that is not read yet has no job."""
+        status = daemon.call("GetStatus")
+        return not status["jobs"] and status["connections"] <= 2
+
+    ok(wait_until(gone) is not None,
+       "60 clients that vanish while the daemon binds")
     zombies = [p for p in os.listdir("/proc") if p.isdigit() and
                parent_of(p) == daemon.process.pid]
     ok(not zombies, "no child is left", zombies)
@@ -383,7 +393,7 @@ def main():
                       directory + "/root")
         daemon = Daemon(PROGRAM, directory, directory + "/root", {
             "settings": {"connections": 200, "connections_per_user": 150,
-                         "timeout": 2}}).start()
+                         "timeout": TIMEOUT}}).start()
         bystander = Bystander(daemon)
         for test in (test_not_calls, test_large, test_descriptors,
                      test_halves, test_slow_reader, test_garbage,
@@ -393,7 +403,7 @@ def main():
         bystander.stop.set()
         bystander.join()
         ok(bystander.error is None and bystander.calls > 100 and
-           bystander.worst < 5, "meanwhile another client made %d calls; the "
+           bystander.worst < 20, "meanwhile another client made %d calls; the "
            "slowest took %d ms" % (bystander.calls, bystander.worst * 1000),
            bystander.error)
         bystander.client.close()

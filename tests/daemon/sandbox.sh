@@ -66,15 +66,12 @@ used_early() {
 used() {
 	strace -f -o "$work/trace" "$program" --config "$work/etc" --state \
 		"$work/run" --socket "$work/sock" --root "$work/root" 2>"$work/log" &
-	local pid=$! i
-	for i in $(seq 100); do
-		[ -S "$work/sock" ] && break
-		sleep 0.1
-	done
+	local pid=$!
 	python3 - "$source" "$work/sock" <<-'P'
 		import sys
 		sys.path.insert(0, sys.argv[1] + "/tests/daemon")
-		from harness import Client, Error
+		from harness import Client, Error, answers, wait_until
+		wait_until(lambda: answers(sys.argv[2]))
 		client = Client(sys.argv[2])
 		for method, parameters in (
 		        ("ListDevices", {}), ("OpenIoas", {"name": "p"}),

@@ -47,7 +47,8 @@ FIXTURE_TEARDOWN(buffer)
 		EQ(err, errno, "%s", #off);				\
 	} while (0)
 #define BUFFERS(n)							\
-	EQ((long long)(n), stat_wait("buffer_bytes", n, 5000), "buffer_bytes")
+	EQ((long long)(n), stat_wait("buffer_bytes", n, PATIENCE),	\
+	   "buffer_bytes")
 
 TEST_F(buffer, contiguous)
 {
@@ -261,15 +262,18 @@ TEST_F(buffer, lifetimes)
 	EXPECT_TRUE(bytes_are(q, K16, 0xab));
 	OK(munmap(q, K16));
 	BUFFERS(0);
-	EQ(0, stat_wait("contexts", 0, 5000), "contexts");
+	EQ(0, stat_wait("contexts", 0, PATIENCE), "contexts");
 }
 
 /* Closed with the buffer and its mapping: the last one of three goes. */
 TEST_F(buffer, fork_and_exit)
 {
+	int go[2];
 	pid_t pid;
 	uint8_t *p;
+	char c;
 
+	ASSERT_EQ(0, pipe2(go, O_CLOEXEC));
 	OK(ALLOC(64 * K16, K16));
 	p = SHOW(64 * K16, self->b.out_mmap_offset);
 	ASSERT_NE(MAP_FAILED, p);
@@ -290,7 +294,7 @@ TEST_F(buffer, fork_and_exit)
 	pid = fork();
 	if (!pid) {
 		close(self->fd);
-		usleep(300000);
+		CHECK(read(go[0], &c, 1) == 1);
 		CHECK(p[K16] == 2);
 		_exit(0);
 	}
@@ -298,6 +302,7 @@ TEST_F(buffer, fork_and_exit)
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(64 * K16, stat_read("buffer_bytes"));
+	EXPECT_EQ(1, write(go[1], "x", 1));
 	EXPECT_EQ(0, child_wait(pid));
 	BUFFERS(0);
 }
@@ -305,9 +310,9 @@ TEST_F(buffer, fork_and_exit)
 /* The count follows by a worker when the last mapping goes. */
 static bool status_becomes(const char *what, long wanted)
 {
-	int i;
+	uint64_t end = now_ms() + PATIENCE;
 
-	for (i = 0; i < 500 && (long)proc_status_kb(what) != wanted; i++)
+	while ((long)proc_status_kb(what) != wanted && now_ms() < end)
 		usleep(10000);
 	return (long)proc_status_kb(what) == wanted;
 }
@@ -356,7 +361,7 @@ TEST_F(buffer, memlock)
 		CHECK_RC(0, iommu_destroy(self->fd, self->b.out_buffer_id));
 		CHECK_RC(-ENOMEM, iommu_buffer_alloc(self->fd, &extra));
 		CHECK(!munmap(p, 4 * K16));
-		CHECK(stat_wait("buffer_bytes", 6 * K16, 5000) == 6 * K16);
+		CHECK(stat_wait("buffer_bytes", 6 * K16, PATIENCE) == 6 * K16);
 		CHECK(status_becomes("VmPin", 6 * K16));
 		CHECK_RC(0, ALLOC(4 * K16, K16));
 		CHECK_RC(0, iommu_destroy(self->fd, self->b.out_buffer_id));
@@ -403,7 +408,7 @@ TEST_F(buffer, control_group)
 }
 
 /* Killed anywhere in the middle: nothing stays behind. */
-TEST_F_TIMEOUT(buffer, killed, 120)
+TEST_F_TIMEOUT(buffer, killed, 150)
 {
 	unsigned int delay;
 	uint8_t *p;

@@ -536,7 +536,9 @@ TEST_F(dma, untouched_memory)
 TEST_F(dma, read_only_follows_writes)
 {
 	uint8_t *fresh, *used = self->mem + 8 * PG;
+	int done[2];
 	pid_t pid;
+	char c;
 
 	fresh = mmap(NULL, 4 * PG, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -555,14 +557,16 @@ TEST_F(dma, read_only_follows_writes)
 	OK(LOAD(BASE + 0x100000 + 3 * PG, PG));
 	ASK();
 	EXPECT_TRUE(pattern_is(self->mem, PG, 172));
+	ASSERT_EQ(0, pipe2(done, O_CLOEXEC));
 	pid = fork();
 	if (!pid) {
 		/* Not what the child writes ... */
 		pattern_fill(used, PG, SECRET);
+		CHECK(write(done[1], "x", 1) == 1);
 		pause();
 		_exit(0);
 	}
-	usleep(50000);
+	ASSERT_EQ(1, read(done[0], &c, 1));
 	/* ... but what this process does. */
 	pattern_fill(used, PG, 173);
 	OK(LOAD(BASE + 0x200000, PG));
@@ -983,7 +987,7 @@ TEST_F(dma, two_ioas)
 
 /* -- large and huge ----------------------------------------------------- */
 
-TEST_F_TIMEOUT(dma, large, 120)
+TEST_F_TIMEOUT(dma, large, 150)
 {
 	const uint64_t size = 64 * MIB;
 	uint8_t *big = mem_alloc(size, PG);
@@ -1122,13 +1126,16 @@ TEST_F(dma, device_id_gone_after_close)
 /* A second process has the same file open: the device lives until both end. */
 TEST_F(dma, close_with_child)
 {
+	int go[2];
 	pid_t pid;
+	char c;
 
+	ASSERT_EQ(0, pipe2(go, O_CLOEXEC));
 	OK(ATTACH());
 	OK(MAP(self->mem, PG, RW, BASE));
 	pid = fork();
 	if (!pid) {
-		usleep(300000);
+		CHECK(read(go[0], &c, 1) == 1);
 		CHECK(stat_read("devices") == 1);
 		CHECK(stat_read("pinned_bytes") == (long long)PG);
 		_exit(0);
@@ -1136,6 +1143,7 @@ TEST_F(dma, close_with_child)
 	edu_close(&self->edu);
 	close(self->fd);
 	self->fd = -1;
+	EXPECT_EQ(1, write(go[1], "x", 1));
 	EXPECT_EQ(0, child_wait(pid));
 }
 

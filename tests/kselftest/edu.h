@@ -295,7 +295,7 @@ static inline int edu_dma_begin(struct edu *edu, uint64_t iova, uint32_t count,
 
 static inline int edu_dma_end(struct edu *edu)
 {
-	uint64_t end = now_ms() + 10000;
+	uint64_t end = now_ms() + PATIENCE;
 
 	while (edu_read(edu, EDU_CMD) & EDU_CMD_START) {
 		if (now_ms() > end)

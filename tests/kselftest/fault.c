@@ -62,7 +62,7 @@ TEST_F(fault, told)
 	OK(edu_load(&self->edu, BASE, 64));
 	EXPECT_EQ(NULL, gnl_event(&self->nl, 200));
 	OK(edu_load(&self->edu, BASE + MIB, 64));
-	r = gnl_event(&self->nl, 5000);
+	r = gnl_event(&self->nl, PATIENCE);
 	ASSERT_NE(NULL, r);
 	EXPECT_EQ(GRANULE_EVENT_FAULT, V(r, EVENT));
 	EXPECT_EQ(self->ctx, V(r, CONTEXT));
@@ -74,7 +74,7 @@ TEST_F(fault, told)
 	/* It may read there, and no more. */
 	OK(edu_store(&self->edu, BASE + 16, 8));
 	do
-		r = gnl_event(&self->nl, 5000);
+		r = gnl_event(&self->nl, PATIENCE);
 	while (r && V(r, ADDR) >= BASE + MIB);
 	ASSERT_NE(NULL, r);
 	EXPECT_EQ(BASE + 16, V(r, ADDR));
@@ -94,7 +94,7 @@ static uint64_t faults_settled(struct gnl *look, uint64_t ctx)
 	uint64_t n = 0, before, quiet = now_ms();
 	struct rows rows;
 
-	while (now_ms() < quiet + 1200) {
+	while (now_ms() < quiet + 3000) {
 		before = n;
 		if (gnl_dump(look, GRANULE_CMD_CONTEXT_GET, ctx, &rows) ||
 		    rows.n != 1)
@@ -140,7 +140,7 @@ TEST_F(fault, rate)
  * The page table goes while a fault in it is being told, a little before, or a
  * little after: what is told is of here, or not told at all.
  */
-TEST_F_TIMEOUT(fault, page_table_goes, 120)
+TEST_F_TIMEOUT(fault, page_table_goes, 150)
 {
 	uint64_t told = 0, before;
 	struct gnl look;
@@ -180,7 +180,7 @@ TEST_F_TIMEOUT(fault, page_table_goes, 120)
 	/* And it goes on. */
 	OK(edu_attach(&self->edu, self->ioas));
 	OK(edu_load(&self->edu, BASE + MIB, 64));
-	EXPECT_NE(NULL, gnl_event(&self->nl, 5000));
+	EXPECT_NE(NULL, gnl_event(&self->nl, PATIENCE));
 	gnl_close(&look);
 }
 

@@ -878,7 +878,7 @@ TEST_F(granule, buffer_gone)
 	EXPECT_EQ(size, stat_read("buffer_bytes"));
 	ASSERT_EQ(0, munmap(self->mem, size));
 	self->mem = NULL;
-	EQ(0, stat_wait("buffer_bytes", 0, 5000), "buffer_bytes");
+	EQ(0, stat_wait("buffer_bytes", 0, PATIENCE), "buffer_bytes");
 	PINNED(size);
 	/* If these pages were free, now somebody else would have them. */
 	memset(mem, 0x44, HUGE);
@@ -916,7 +916,7 @@ TEST_F(granule, buffer_of_another_file)
 	OK(carry(self, mem, 4 * self->g));
 	OK(MAP(mem, 4 * self->g, RW, BASE));
 	ASSERT_EQ(0, munmap(mem, 4 * self->g));
-	EQ(1, stat_wait("contexts", 1, 5000), "contexts");
+	EQ(1, stat_wait("contexts", 1, PATIENCE), "contexts");
 	PINNED(4 * self->g);
 	OK(edu_load(&self->edu, BASE, PG));
 }
@@ -1068,7 +1068,7 @@ static int race_buffer(struct racer *r)
 	return rc;
 }
 
-TEST_F_TIMEOUT(granule, threads, 120)
+TEST_F_TIMEOUT(granule, threads, 150)
 {
 	int (*const steps[])(struct racer *r) = {
 		race_map, race_map, race_map, race_option, race_attach,

@@ -770,7 +770,7 @@ TEST_F(ioas, area_quota_after_failures)
 /* The sum follows the CPUs' parts of it after two seconds. */
 static int slab_becomes(long long least, long long most)
 {
-	uint64_t end = now_ms() + 10000;
+	uint64_t end = now_ms() + PATIENCE;
 	long long v;
 
 	while ((v = cgroup_stat("slab")) < least || v > most) {
@@ -804,7 +804,7 @@ static long long slab_size(const char *cache)
 }
 
 /* Mappings are memory of the kernel's, charged to whoever asks for them. */
-TEST_F_TIMEOUT(ioas, control_group, 120)
+TEST_F_TIMEOUT(ioas, control_group, 150)
 {
 	long long area = slab_size("granule_area");
 	long long pages = slab_size("granule_pages");

@@ -175,7 +175,7 @@ FIXTURE_TEARDOWN(model)
  * Thousands of random calls on two IOASes against an array that knows what
  * each must do. The seed is fixed; SEED in the environment gives another.
  */
-TEST_F_TIMEOUT(model, random, 120)
+TEST_F_TIMEOUT(model, random, 150)
 {
 	static struct model m[2];
 	uint8_t *mem = mem_alloc(SLOTS * UNIT, PG);
@@ -263,7 +263,7 @@ TEST_F_TIMEOUT(model, random, 120)
 }
 
 /* Automatic placement against the same kind of model: it never overlaps. */
-TEST_F_TIMEOUT(model, placement, 60)
+TEST_F_TIMEOUT(model, placement, 150)
 {
 	static struct model m;
 	uint64_t iova, first, last;

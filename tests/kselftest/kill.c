@@ -144,7 +144,7 @@ TEST_F_TIMEOUT(kill, hundred_times, 1200)
 		/* Wait until it is at it, then strike at a random moment. */
 		t0 = now_ms();
 		while (__atomic_load_n(self->ready, __ATOMIC_RELAXED) < THREADS &&
-		       now_ms() - t0 < 20000 &&
+		       now_ms() - t0 < PATIENCE &&
 		       waitpid(pid, &status, WNOHANG) == 0)
 			usleep(1000);
 		ASSERT_LE(THREADS, *self->ready)
@@ -156,11 +156,11 @@ TEST_F_TIMEOUT(kill, hundred_times, 1200)
 		ASSERT_TRUE(WIFSIGNALED(status));
 		EXPECT_EQ(SIGKILL, WTERMSIG(status));
 		t0 = now_ms();
-		ASSERT_EQ(0, stat_wait("devices", 0, 5000));
-		ASSERT_EQ(0, stat_wait("pinned_bytes", 0, 5000));
-		ASSERT_EQ(0, stat_wait("areas", 0, 5000));
-		ASSERT_EQ(0, stat_wait("objects", 0, 5000));
-		ASSERT_EQ(0, stat_wait("contexts", 0, 5000));
+		ASSERT_EQ(0, stat_wait("devices", 0, PATIENCE));
+		ASSERT_EQ(0, stat_wait("pinned_bytes", 0, PATIENCE));
+		ASSERT_EQ(0, stat_wait("areas", 0, PATIENCE));
+		ASSERT_EQ(0, stat_wait("objects", 0, PATIENCE));
+		ASSERT_EQ(0, stat_wait("contexts", 0, PATIENCE));
 		ms = now_ms() - t0;
 		if (ms > slowest)
 			slowest = ms;

@@ -82,7 +82,7 @@ TEST_F(nl, context)
 	EXPECT_FALSE(HAS(r, LOCKED));
 	EXPECT_FALSE(HAS(r, LOCK_LIMIT));
 	edu_close(&self->edu);
-	EXPECT_EQ(0, stat_wait("devices", 0, 5000));
+	EXPECT_EQ(0, stat_wait("devices", 0, PATIENCE));
 	DUMP(CONTEXT, self->ctx);
 	ASSERT_EQ(1, self->rows.n);
 	EXPECT_EQ(0, V(&self->rows.v[0], DEVICES));
@@ -161,7 +161,7 @@ TEST_F(nl, filter)
 	DUMP(CONTEXT, second + 1000);
 	EXPECT_EQ(0, self->rows.n);
 	close(fd);
-	EXPECT_EQ(1, stat_wait("contexts", 1, 5000));
+	EXPECT_EQ(1, stat_wait("contexts", 1, PATIENCE));
 	DUMP(CONTEXT, second);
 	EXPECT_EQ(0, self->rows.n);
 }
@@ -461,7 +461,7 @@ TEST_F(nl, churn)
 		struct row *__r;					\
 									\
 		do							\
-			__r = gnl_event(&self->nl, 5000);		\
+			__r = gnl_event(&self->nl, PATIENCE);		\
 		while (__r && V(__r, CONTEXT) != ctx);			\
 		ASSERT_NE(NULL, __r) TH_LOG("no %s", #kind);		\
 		EXPECT_EQ(GRANULE_EVENT_##kind, V(__r, EVENT));		\
@@ -488,7 +488,7 @@ TEST_F(nl, events)
 	OK(gnl_join(&self->nl, GRANULE_MCGRP_EVENTS));
 	fd = open_node();
 	ASSERT_LE(0, fd);
-	r = gnl_event(&self->nl, 5000);
+	r = gnl_event(&self->nl, PATIENCE);
 	ASSERT_NE(NULL, r);
 	EXPECT_EQ(GRANULE_EVENT_CONTEXT_OPENED, V(r, EVENT));
 	EXPECT_EQ(getpid(), V(r, PID));
@@ -565,7 +565,8 @@ TEST_F(nl, limit)
 					 BASE));
 		CHECK_RC(-ENOMEM, iommu_map_at(self->fd, ioas, self->mem,
 					       5 * PG, RW, BASE + MIB));
-		r = gnl_event_of(&self->nl, GRANULE_EVENT_LIMIT_REACHED, 5000);
+		r = gnl_event_of(&self->nl, GRANULE_EVENT_LIMIT_REACHED,
+				 PATIENCE);
 		CHECK(r && V(r, REASON) == IOMMU_REASON_MEMLOCK);
 		CHECK(V(r, LIMIT) == 8 * PG && V(r, USAGE) == 4 * PG);
 		CHECK(V(r, IOAS) == ioas && V(r, ERRNO) == ENOMEM);
@@ -575,7 +576,8 @@ TEST_F(nl, limit)
 					 BASE + MIB));
 		pt = ioas;
 		CHECK_RC(-ENOMEM, edu_attach_pt(&self->edu, &pt));
-		r = gnl_event_of(&self->nl, GRANULE_EVENT_LIMIT_REACHED, 5000);
+		r = gnl_event_of(&self->nl, GRANULE_EVENT_LIMIT_REACHED,
+				 PATIENCE);
 		CHECK(r && V(r, REASON) == IOMMU_REASON_MEMLOCK);
 		CHECK(V(r, IOAS) == ioas);
 		_exit(0);
@@ -643,7 +645,7 @@ TEST_F(nl, slow)
 		;
 	EXPECT_LT(0, self->nl.lost);
 	fd = open_node();
-	r = gnl_event(&self->nl, 1000);
+	r = gnl_event(&self->nl, PATIENCE);
 	ASSERT_NE(NULL, r);
 	EXPECT_EQ(GRANULE_EVENT_CONTEXT_OPENED, V(r, EVENT));
 	close(fd);

@@ -201,15 +201,15 @@ static inline struct row *gnl_event(struct gnl *nl, int ms)
 /* The same, of kind @event only; others are left out. */
 static inline struct row *gnl_event_of(struct gnl *nl, uint32_t event, int ms)
 {
-	uint64_t end = now_ms() + ms;
+	uint64_t end = now_ms() + ms, now;
 	struct row *row;
 
+	/* What is there already is looked through, however long that takes. */
 	do {
-		row = gnl_event(nl, ms);
-		if (row && V(row, EVENT) == event)
-			return row;
-	} while (row && now_ms() < end);
-	return NULL;
+		now = now_ms();
+		row = gnl_event(nl, now < end ? end - now : 0);
+	} while (row && V(row, EVENT) != event);
+	return row;
 }
 
 static inline struct row *rows_find(struct rows *rows, int attr, uint64_t value)

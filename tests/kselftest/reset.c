@@ -183,7 +183,7 @@ static void *touch(void *arg)
  * While the bus is reset, who touches a register waits, and sees the device
  * again afterwards: neither SIGBUS, nor all ones, nor a fault for ever.
  */
-TEST_F_TIMEOUT(reset, with_registers_mapped, 120)
+TEST_F_TIMEOUT(reset, with_registers_mapped, 150)
 {
 	volatile uint32_t *live;
 	static struct reset_info info;

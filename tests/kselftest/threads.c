@@ -443,7 +443,7 @@ static void *destroy_racer(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(threads, destroy_once, 120)
+TEST_F_TIMEOUT(threads, destroy_once, 150)
 {
 	struct racer r[4];
 	pthread_barrier_t bar;
@@ -499,7 +499,7 @@ static void *map_racer(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(threads, map_once, 120)
+TEST_F_TIMEOUT(threads, map_once, 150)
 {
 	pthread_barrier_t bar;
 	struct racer r[4];
@@ -553,7 +553,7 @@ static void *unmap_racer(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(threads, unmap_once, 120)
+TEST_F_TIMEOUT(threads, unmap_once, 150)
 {
 	pthread_barrier_t bar;
 	struct racer r[4];
@@ -617,7 +617,7 @@ static void *device_racer(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(threads, device_destroy_and_close, 120)
+TEST_F_TIMEOUT(threads, device_destroy_and_close, 150)
 {
 	struct shared *s = &self->s;
 	struct racer r[4];
@@ -688,7 +688,7 @@ static void *guess_racer(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(threads, guessed_ids, 120)
+TEST_F_TIMEOUT(threads, guessed_ids, 150)
 {
 	struct racer r[4];
 	int i;
@@ -725,7 +725,7 @@ static void *memory_racer(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(threads, memory_races, 120)
+TEST_F_TIMEOUT(threads, memory_races, 150)
 {
 	struct shared *s = &self->s;
 	struct racer r = { .rounds = 4000, .mem = s->mem };

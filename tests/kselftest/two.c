@@ -371,7 +371,7 @@ static void *read_endpoints(void *arg)
 static int reader_wait(const unsigned int *count)
 {
 	unsigned int before = __atomic_load_n(count, __ATOMIC_RELAXED);
-	uint64_t end = now_ms() + 10000;
+	uint64_t end = now_ms() + PATIENCE;
 
 	while (__atomic_load_n(count, __ATOMIC_RELAXED) == before) {
 		if (now_ms() > end)

@@ -228,7 +228,7 @@ TEST_F(type1, granule_afterwards)
 	munmap(mem, b.out_length);
 	edu_close(&edu);
 	close(fd);
-	EQ(0LL, stat_wait("pinned_bytes", 0, 5000), "pinned bytes");
+	EQ(0LL, stat_wait("pinned_bytes", 0, PATIENCE), "pinned bytes");
 }
 
 TEST_HARNESS_MAIN

@@ -130,16 +130,16 @@ if [ -n "$dev" ]; then
 	bind_driver "$dev"
 	"$build/cli/iommuctl" map "$dev" --size 64M >/dev/null 2>&1 &
 	pid=$!
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 3000; i++)); do
 		[ "$(cat $stats/pinned_bytes)" = 0 ] || break
 		sleep 0.02
 	done
-	ok "in use by a process: pages are pinned" test $i -lt 500
+	ok "in use by a process: pages are pinned" test $i -lt 3000
 	ok "in use by a process: rmmod granule-vfio is refused" \
 		fails rmmod granule_vfio
 	kill -KILL $pid
 	wait $pid 2>/dev/null
-	for ((i = 0; i < 250; i++)); do
+	for ((i = 0; i < 3000; i++)); do
 		[ "$(cat $stats/contexts)" = 0 ] && break
 		sleep 0.02
 	done

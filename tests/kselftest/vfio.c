@@ -220,7 +220,7 @@ TEST_F(vfio, bind_arguments)
 	ASSERT_EQ(0, mprotect(cmd, PG, PROT_READ));
 	for (i = 0; i < 3; i++)
 		FAILS(EFAULT, try_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, cmd));
-	EQ(0, stat_wait("devices", 0, 1000), "devices after a failed bind");
+	EQ(0, stat_wait("devices", 0, PATIENCE), "devices after a failed bind");
 	expect_silence(_metadata, dev);
 
 	/* Nor has any of this hurt. A longer argument is one of the future. */
@@ -261,7 +261,7 @@ TEST_F(vfio, one_bind_per_device)
 	/* Nor does the failed bind matter to the first one, or its close */
 	OK(edu_attach(&self->edu, self->ioas));
 	edu_close(&self->edu);
-	EQ(0, stat_wait("devices", 0, 1000), "devices");
+	EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
 	OK(bind_dev(second, fd2));
 	close(second);
 	close(fd2);
@@ -305,7 +305,7 @@ TEST_F(vfio, revoke)
 	OK(edu_attach(&self->edu, self->ioas));
 	EXPECT_EQ(EDU_ID, *(volatile uint32_t *)self->edu.bar);
 	edu_close(&self->edu);
-	EQ(0, stat_wait("devices", 0, 1000), "devices");
+	EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
 
 	/* And it was for ever */
 	FAILS(ESTALE, bind_dev(old[0], self->fd));
@@ -313,7 +313,7 @@ TEST_F(vfio, revoke)
 	OK(bind_dev(later, self->fd));
 	FAILS(ESTALE, bind_dev(copy, self->fd));
 	close(later);
-	EQ(0, stat_wait("devices", 0, 1000), "devices");
+	EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
 	FAILS(ESTALE, bind_dev(copy, self->fd));
 
 	/* The driver does not wait for such files, and may come back */
@@ -466,7 +466,7 @@ TEST_F(vfio, group_excludes_node_and_back)
 	edu_close(&self->edu);
 
 	/* Free again */
-	EQ(0, stat_wait("devices", 0, 1000), "devices");
+	EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
 	OK(try_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
 	OK(try_ioctl(group, VFIO_GROUP_GET_STATUS, &status));
 	EXPECT_TRUE(status.flags & VFIO_GROUP_FLAGS_VIABLE);
@@ -676,7 +676,7 @@ TEST_F(vfio, interrupts)
 	OK(try_ioctl(self->edu.dev, VFIO_DEVICE_SET_IRQS, &irq));
 	/* Register 0x60 raises an interrupt */
 	*(volatile uint32_t *)(self->edu.bar + 0x60) = 1;
-	EQ(1, poll(&p, 1, 5000), "no interrupt in 5 s");
+	EQ(1, poll(&p, 1, PATIENCE), "no interrupt in 5 s");
 	close(irq.fd);
 }
 
@@ -789,8 +789,8 @@ TEST_F(vfio, close_while_attached)
 	OK(edu_bind(&self->edu, self->fd));
 	OK(edu_attach(&self->edu, self->ioas));
 	edu_close(&self->edu);
-	EQ(0, stat_wait("devices", 0, 1000), "devices");
-	EQ(0, stat_wait("pinned_bytes", 0, 1000), "pinned_bytes");
+	EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
+	EQ(0, stat_wait("pinned_bytes", 0, PATIENCE), "pinned_bytes");
 	OK(iommu_destroy(self->fd, self->ioas));
 }
 
@@ -810,8 +810,8 @@ TEST_F_TIMEOUT(vfio, cycles, 300)
 			OK(edu_detach(&self->edu));
 		edu_close(&self->edu);
 	}
-	EQ(0, stat_wait("devices", 0, 1000), "devices");
-	EQ(0, stat_wait("pinned_bytes", 0, 1000), "pinned_bytes");
+	EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
+	EQ(0, stat_wait("pinned_bytes", 0, PATIENCE), "pinned_bytes");
 	OK(iommu_unmap(self->fd, self->ioas, 0, WHOLE));
 	OK(iommu_destroy(self->fd, self->ioas));
 	EQ(0, stat_read("objects"), "objects");
@@ -864,7 +864,7 @@ TEST_F(vfio, driver_unbinds)
 		edu_close(&self->edu);
 		_exit(driver_write("unbind", self->edu.bdf) ? 1 : 0);
 	}
-	EQ(1, poll(&p, 1, 5000), "the device was not asked for");
+	EQ(1, poll(&p, 1, PATIENCE), "the device was not asked for");
 	EXPECT_EQ(-1, access(self->node, F_OK));
 	EXPECT_EQ(-1, open(made, O_RDWR));
 	EQ(ENODEV, errno, "open while unbinding: %s", strerror(errno));
@@ -898,7 +898,7 @@ TEST_F(vfio, driver_unbinds)
 	OK(edu_bind(&self->edu, self->fd));
 }
 
-TEST_F_TIMEOUT(vfio, driver_comes_and_goes, 120)
+TEST_F_TIMEOUT(vfio, driver_comes_and_goes, 150)
 {
 	int i;
 
@@ -922,7 +922,7 @@ static int module_unload(void)
 }
 
 /* The module cannot go while a file is open, and comes back as it was. */
-TEST_F_TIMEOUT(vfio, module_unloads, 120)
+TEST_F_TIMEOUT(vfio, module_unloads, 150)
 {
 	int i;
 
@@ -1040,7 +1040,7 @@ static void *chaos_opener(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(vfio, threads, 120)
+TEST_F_TIMEOUT(vfio, threads, 150)
 {
 	struct chaos c = { .node = self->node, .fd = self->fd };
 	pthread_t threads[6];
@@ -1066,14 +1066,14 @@ TEST_F_TIMEOUT(vfio, threads, 120)
 		for (i = 0; i < ARRAY_LEN(threads); i++)
 			ASSERT_EQ(0, pthread_join(threads[i], NULL));
 		close(c.dev);
-		EQ(0, stat_wait("devices", 0, 2000), "devices");
-		EQ(0, stat_wait("pinned_bytes", 0, 2000), "pinned_bytes");
+		EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
+		EQ(0, stat_wait("pinned_bytes", 0, PATIENCE), "pinned_bytes");
 	}
 	EQ(0, c.odd, "answers that make no sense");
 }
 
 /* Killed at any moment, a process leaves nothing bound. */
-TEST_F_TIMEOUT(vfio, killed, 120)
+TEST_F_TIMEOUT(vfio, killed, 150)
 {
 	struct chaos c = { .node = self->node };
 	void *mem = mem_alloc(PG, PG);
@@ -1100,8 +1100,8 @@ TEST_F_TIMEOUT(vfio, killed, 120)
 		usleep(1000 + 7000 * (i % 10));
 		kill(pid, SIGKILL);
 		EXPECT_EQ(SIGKILL, child_wait(pid));
-		EQ(0, stat_wait("devices", 0, 2000), "devices");
-		EQ(0, stat_wait("pinned_bytes", 0, 2000), "pinned_bytes");
+		EQ(0, stat_wait("devices", 0, PATIENCE), "devices");
+		EQ(0, stat_wait("pinned_bytes", 0, PATIENCE), "pinned_bytes");
 	}
 }
 

@@ -104,7 +104,9 @@ def run_meson(suite):
     if os.path.exists(log):
         os.unlink(log)
     run = subprocess.run(["meson", "test", "-C", BUILD, "--no-rebuild",
-                          "--suite", suite, "--print-errorlogs"],
+                          "--suite", suite, "--print-errorlogs",
+                          # A busy machine needs long.
+                          "--timeout-multiplier", "5"],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                          text=True)
     if not os.path.exists(log):
@@ -299,7 +301,7 @@ def run_doctor():
             ("none", ["--iommu", "none"]),
             ("off", ["--append", "intel_iommu=off"]),
             ("group", ["--no-load", "--qemu", CARD])):
-        run = run_patiently([TOP + "/tools/vm", "--timeout", "120", *options,
+        run = run_patiently([TOP + "/tools/vm", "--timeout", "600", *options,
                              "--", TOP + "/tests/vm/doctor.py", name], totals)
         one = read_tap(run.stdout.splitlines(), "doctor " + name,
                        run.returncode)
@@ -403,7 +405,7 @@ def run_upstream():
         return totals
     run = run_patiently([TOP + "/tools/vm", "--kernel",
                          CACHE + "/upstream-6.12", "--no-modules",
-                         "--timeout", "120", "--",
+                         "--timeout", "600", "--",
                          TOP + "/tests/vm/upstream.sh"], totals)
     totals.add(read_tap(run.stdout.splitlines(), "upstream", run.returncode))
     if totals.failed:

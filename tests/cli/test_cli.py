@@ -60,7 +60,7 @@ def environment(root, mock=None, **more):
 def run(root, *args, mock=None, stdout=subprocess.PIPE, **more):
     done = subprocess.run([PROGRAM, *args], env=environment(root, mock, **more),
                           stdin=subprocess.DEVNULL, stdout=stdout,
-                          stderr=subprocess.PIPE, timeout=60, check=False)
+                          stderr=subprocess.PIPE, timeout=300, check=False)
     return Result(done.returncode, (done.stdout or b"").decode(),
                   done.stderr.decode())
 
@@ -575,7 +575,7 @@ def start(root, *args, mock=None, **more):
     p = subprocess.Popen([PROGRAM, "map", *args], stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          env=environment(root, mock, **more))
-    out, end = b"", time.monotonic() + 20
+    out, end = b"", time.monotonic() + 60
     while b"held until" not in out and time.monotonic() < end:
         if select.select([p.stdout], [], [], 0.1)[0]:
             more_out = os.read(p.stdout.fileno(), 4096)

@@ -435,7 +435,7 @@ def run(program, root, args, prefix=()):
         [*prefix, program, "doctor", *args], capture_output=True, text=True,
         env=dict(os.environ, IOMMU_SYSFS_ROOT=root, LC_ALL="C",
                  ASAN_OPTIONS="detect_leaks=0"),
-        stdin=subprocess.DEVNULL, timeout=60, check=False)
+        stdin=subprocess.DEVNULL, timeout=300, check=False)
     return done
 
 
@@ -549,7 +549,7 @@ def test_bind(make):
                 ["--force"] * force, capture_output=True, text=True,
                 env=dict(os.environ, IOMMU_SYSFS_ROOT=root, LC_ALL="C",
                          ASAN_OPTIONS="detect_leaks=0"),
-                stdin=subprocess.DEVNULL, timeout=60, check=False)
+                stdin=subprocess.DEVNULL, timeout=300, check=False)
             touched = os.stat(override).st_mtime_ns != before
             if force:
                 ok(touched and "uses it" not in done.stderr,

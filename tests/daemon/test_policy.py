@@ -153,7 +153,7 @@ def check(files):
                 f.write(text if isinstance(text, bytes) else text.encode())
         done = subprocess.run([PROGRAM, "--check", "--config", config],
                               capture_output=True, text=True, check=False,
-                              timeout=30)
+                              timeout=300)
         return done.returncode, done.stderr.replace(
             "iommud: " + config + "/", "")
 

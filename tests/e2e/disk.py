@@ -176,7 +176,7 @@ def keep_busy(path, writes):
             os.preadv(fd, [buffer[start:start + length]], at)
 
 
-def find(device, pattern, seconds=30.0):
+def find(device, pattern, seconds=120.0):
     """The block device that appears below a PCI device: its node."""
     def node():
         found = device.children(pattern)

@@ -21,6 +21,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.append(TOP + "/tests")
+sys.path.append(TOP + "/tests/daemon")
+from harness import answers  # noqa: E402
 from tap import Tap  # noqa: E402
 
 README = TOP + "/README.md"
@@ -79,8 +81,8 @@ def play():
             os.makedirs("/etc/iommud/iommud.d", exist_ok=True)
             daemon = subprocess.Popen([command.split()[0]], env=env,
                                       stderr=subprocess.DEVNULL)
-            for _ in range(200):
-                if os.path.exists("/run/iommud/iommud.sock"):
+            for _ in range(1200):
+                if answers("/run/iommud/iommud.sock"):
                     break
                 time.sleep(0.05)
             continue
@@ -112,7 +114,7 @@ def main():
     args = sys.argv[1:]
     kernel = args[args.index("--kernel") + 1] if "--kernel" in args else "6.12"
     run = subprocess.run([TOP + "/tools/vm", "--kernel", kernel, "--no-load",
-                          "--timeout", "120", "--", HERE +
+                          "--timeout", "600", "--", HERE +
                           "/first_minutes.py", "--play"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          text=True, check=False)

@@ -20,7 +20,7 @@ def write(path, text):
         f.write(text)
 
 
-def wait(what, seconds=30.0, step=0.02):
+def wait(what, seconds=120.0, step=0.02):
     """What what() returns as soon as it is true; or the last false thing."""
     end = time.monotonic() + seconds
     while True:

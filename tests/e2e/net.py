@@ -50,7 +50,7 @@ class Card:
         self.net = net
         self.name = self.socket = None
 
-    def find(self, seconds=30.0):
+    def find(self, seconds=120.0):
         found = wait(lambda: self.device.children("net/*"), seconds)
         if not found:
             raise OSError("%s: no network interface appeared" % self.device)
@@ -160,7 +160,7 @@ def echo_request(number, data):
 
 
 def wait_reply(s, number):
-    end = time.monotonic() + 10
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         try:
             packet = s.recv(65536)

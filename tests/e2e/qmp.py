@@ -51,7 +51,7 @@ class Qmp:
         while data:
             data = data[os.write(self.fd, data):]
         while True:
-            message = self.message(30)
+            message = self.message(120)
             if message is None:
                 raise QmpError("%s: no answer" % command)
             if message.get("id") == self.number:
@@ -64,7 +64,7 @@ class Qmp:
         return any(child["name"] == device for child in
                    self.call("qom-list", path="/machine/peripheral"))
 
-    def unplug(self, device, seconds=60.0):
+    def unplug(self, device, seconds=120.0):
         """Ask the guest to let a device go; whether it did."""
         self.call("device_del", id=device)
         end = time.monotonic() + seconds
@@ -75,7 +75,7 @@ class Qmp:
         return True
 
     def plug(self, driver, device, **properties):
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             try:
                 self.call("device_add", driver=driver, id=device,

@@ -12,11 +12,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, HERE + "/../daemon", HERE + "/.."]
-from harness import die_with_us, wait_until  # noqa: E402
+from harness import answers, die_with_us, wait_until  # noqa: E402
 from qemu_iommufd import QEMU, Qtest  # noqa: E402
 from tap import Tap  # noqa: E402
 
@@ -67,7 +66,7 @@ def play_vmm(command, user):
     vmm.proc.wait()
     took = wait_until(lambda: "0000:" not in subprocess.run(
         ["iommuctl", "lease", "list"], text=True, capture_output=True,
-        check=False).stdout, 20)
+        check=False).stdout)
     return (good and str(vmm.proc.pid) in leases and took is not None,
             f"DMA {good}, free after {took}\n{leases}")
 
@@ -97,8 +96,7 @@ def main():
     with open(LOG, "wb") as log:
         daemon = subprocess.Popen(["iommud"], stdout=log, stderr=log,
                                   preexec_fn=die_with_us)
-    wait_until(lambda: os.path.exists("/run/iommud/iommud.sock"), 20)
-    time.sleep(0.1)
+    wait_until(lambda: answers("/run/iommud/iommud.sock"))
     for title, user, command in lines:
         good, detail = play(user, command)
         tap.ok(good, f"{title}: {user}: {command[:60]}", detail)
@@ -107,7 +105,7 @@ def main():
         with open(LOG, encoding="utf-8", errors="replace") as log:
             print("# " + log.read().replace("\n", "\n# "))
     daemon.terminate()
-    tap.ok(daemon.wait(20) == 0, "the daemon ends")
+    tap.ok(daemon.wait(60) == 0, "the daemon ends")
     return tap.end()
 
 

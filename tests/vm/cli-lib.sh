@@ -48,7 +48,7 @@ fails() {
 # Everything that was taken is given back; the last close may take a moment.
 drained() {
 	local f n sum
-	for _ in {1..100}; do
+	for _ in {1..1200}; do
 		sum=0
 		for f in "$stats"/*; do
 			read -r n <"$f"
@@ -66,7 +66,7 @@ start() {
 	: >"$work/map.out"
 	iommuctl map "$dev" "$@" >"$work/map.out" 2>"$work/err" &
 	pid=$!
-	for _ in $(seq 200); do
+	for _ in $(seq 1200); do
 		grep -q 'held until' "$work/map.out" && return 0
 		kill -0 "$pid" 2>/dev/null || return 1
 		sleep 0.05

@@ -41,7 +41,7 @@ ok "maps: says that mappings cannot be listed" \
 	both 0 out 'IOAS [0-9]+: this /dev/iommu cannot list mappings'
 iommuctl map $dev --size 64K >"$work/map.out" 2>&1 &
 pid=$!
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
 	grep -q 'held until' "$work/map.out" && break
 	sleep 0.05
 done

@@ -477,7 +477,7 @@ int alloc_play(struct run *run)
 			rc = wrong(run, "no %#zx bytes", size);
 		}
 		if (fatal_signal_pending(current) ||
-		    (run->ms && time_after(jiffies, end)))
+		    (run->ms && run->lists && time_after(jiffies, end)))
 			break;
 		cond_resched();
 	}

@@ -25,7 +25,7 @@ static int edu_copy(struct test_dev *t, u64 from, u64 to, size_t size,
 	writeq(to, t->bar + EDU_DMA_TARGET);
 	writeq(size, t->bar + EDU_DMA_COUNT);
 	writeq(command | EDU_DMA_START, t->bar + EDU_DMA_COMMAND);
-	for (i = 0; i < 4000; i++) {
+	for (i = 0; i < 15000; i++) {
 		usleep_range(4000, 5000);
 		if (!(readl(t->bar + EDU_DMA_COMMAND) & EDU_DMA_START))
 			return 0;

@@ -457,10 +457,32 @@ static int list_step(struct run *run, struct list *lists, bool sample)
 	return rc;
 }
 
+/* A sample takes more than a second; on a busy host several. */
+static u64 samples_least(unsigned int ms)
+{
+	return SAMPLE_PLACES + ms / 10000;
+}
+
+/*
+ * Is its time over? A busy host gets five times as much, as far as it takes for
+ * what is checked of the number of lists and samples.
+ */
+static bool list_over(struct run *run, unsigned long start)
+{
+	unsigned int ms = jiffies_to_msecs(jiffies - start);
+	/* The end takes time, too. */
+	u64 least = samples_least(ms + 10000);
+
+	if (!run->ms || ms <= run->ms || !run->lists)
+		return false;
+	return !run->alone || ms > 5 * run->ms ||
+	       (run->lists >= run->least && run->samples >= least &&
+		(!run->t->domain || run->samples_gone >= least));
+}
+
 int list_play(struct run *run, u64 pool_bytes)
 {
 	unsigned long start = jiffies;
-	unsigned long end = start + msecs_to_jiffies(run->ms);
 	struct counters before;
 	struct list *lists;
 	int i, rc = 0;
@@ -480,7 +502,7 @@ int list_play(struct run *run, u64 pool_bytes)
 			       run->sampling <= quarter);
 		if (!rc && fatal_signal_pending(current))
 			rc = -EINTR;
-		if (run->ms && time_after(jiffies, end))
+		if (list_over(run, start))
 			break;
 		cond_resched();
 	}
@@ -504,10 +526,9 @@ int list_play(struct run *run, u64 pool_bytes)
 	return rc;
 }
 
-/* A sample takes more than a second; on a busy host several. */
 static int check_samples(struct run *run, unsigned int ms)
 {
-	u64 least = SAMPLE_PLACES + ms / 10000;
+	u64 least = samples_least(ms);
 
 	if (run->samples < least)
 		return wrong(run, "%llu samples by edu in %u ms: too few",

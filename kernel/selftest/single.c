@@ -244,7 +244,7 @@ int single_play(struct run *run, u64 pool_bytes)
 			    s.attrs, s.page ? "page" : "address");
 		if (!rc && fatal_signal_pending(current))
 			rc = -EINTR;
-		if (run->ms && time_after(jiffies, end))
+		if (run->ms && run->lists && time_after(jiffies, end))
 			break;
 		cond_resched();
 	}

@@ -626,10 +626,10 @@ def test_live(make):
     fails("unbind of a device in use", BUSY, rf"process {p.pid} \(iommuctl",
           host, "device", "unbind", DEV)
     p.send_signal(signal.SIGTERM)
-    ok(p.wait(10) == OK, "map: SIGTERM ends it", p.stderr.read())
+    ok(p.wait(60) == OK, "map: SIGTERM ends it", p.stderr.read())
     p, out = start(host, DEV, "--size", "4K")
     p.send_signal(signal.SIGINT)
-    ok(p.wait(10) == OK, "map: SIGINT ends it", p.stderr.read())
+    ok(p.wait(60) == OK, "map: SIGINT ends it", p.stderr.read())
 
 
 def test_plot(make):
@@ -698,14 +698,14 @@ def test_plot(make):
     fails("plot of no such IOAS", NOT_FOUND, "there is no IOAS 9", host,
           "plot", "--pid", str(p.pid), "--ioas", "9")
     p.send_signal(signal.SIGTERM)
-    p.wait(20)
+    p.wait(60)
 
 
 def held(name, *args, mock):
     """iommuctl map that holds: what it prints."""
     p, out = start(*args, mock=mock)
     p.send_signal(signal.SIGTERM)
-    ok(p.wait(20) == OK and "held until" in out, f"{name}: holds",
+    ok(p.wait(60) == OK and "held until" in out, f"{name}: holds",
        out + p.stderr.read().decode())
     return out
 

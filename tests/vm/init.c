@@ -684,7 +684,7 @@ static void start_system(char **env)
 	}
 	setsid();
 	for (i = 0; access(SYSTEMD_SOCKET, F_OK); i++) {
-		if (i == 6000)
+		if (i == 30000)
 			fail("systemd does not come up");
 		usleep(10000);
 	}

@@ -199,8 +199,8 @@ def test_halves(daemon):
     start = time.monotonic()
     got = end_of(sock)
     took = time.monotonic() - start
-    ok(got == b"" and took < PATIENCE, "the rest does not come: disconnected after "
-       "the timeout of %d s (%.1f s)" % (TIMEOUT, took))
+    ok(got == b"" and took < PATIENCE, "the rest does not come: disconnected "
+       "after the timeout of %d s (%.1f s)" % (TIMEOUT, took))
     sock.close()
     sock = connect(daemon)
     for i in range(300):

@@ -616,8 +616,8 @@ def test_systemd():
            "and goes where the policy says when nobody uses it", got)
         daemon.process.send_signal(signal.SIGTERM)
         texts = [text for text, _ in notify.until("STOPPING=1")]
-        ok(daemon.process.wait(PATIENCE) == 0, "SIGTERM: STOPPING, and the end",
-           texts)
+        ok(daemon.process.wait(PATIENCE) == 0,
+           "SIGTERM: STOPPING, and the end", texts)
     finally:
         place.__exit__()
 

@@ -199,8 +199,8 @@ def run_granule(kernel, granules=("4k", "16k", "64k")):
     common = ["--kernel", kernel, "--iommu", "virtio", "--granule"]
     if "4k" in granules:
         totals.add(run_vm(common + ["4k"],
-                          ["caps", "dma", "memlock", "netlink", "fault", "see",
-                           "type1"], "4k"))
+                          ["caps", "dma", "hwpt", "memory", "bind", "memlock",
+                           "netlink", "fault", "see", "type1"], "4k"))
     # What two IOMMUs share; the second device gets its own memory only.
     totals.add(run_vm(common + ["16k", "--second-granule", "64k", "--selftest",
                                 "--append",
@@ -253,8 +253,8 @@ def run_kernel_dma(kernel, *runs):
 
 # What depends on the architecture: memory, DMA, interrupts, and what firmware
 # says of devices.
-ARM64_4K = ["cmd", "ioas", "caps", "lasterror", "dma", "memlock", "vfio",
-            "reset", "threads", "kill", "netlink", "fault"]
+ARM64_4K = ["cmd", "ioas", "caps", "lasterror", "dma", "hwpt", "memory", "bind",
+            "memlock", "vfio", "reset", "threads", "kill", "netlink", "fault"]
 ARM64_16K = ["granule", "buffer", "type1", "dmaapi"]
 ARM64_DISKS = ["--granule", "16k", "--rounds", "6", "--amount", "2",
                "--devices", "nvme,untrusted nvme", "blocked", "work", "rebind",
@@ -414,9 +414,10 @@ def run_upstream():
 
 
 # What depends on the kernel; unload is the last. 6.12 has the rest, too.
-VM_6_1 = ["cmd", "ioas", "ioas_model", "caps", "lasterror", "dma", "memlock",
-          "granule", "buffer", "vfio", "kvm", "reset", "threads", "kill",
-          "netlink", "daemon", "handoff", "e2e", "see", "unload"]
+VM_6_1 = ["cmd", "ioas", "ioas_model", "caps", "lasterror", "dma", "hwpt",
+          "memory", "bind", "memlock", "granule", "buffer", "vfio", "kvm",
+          "reset", "threads", "kill", "netlink", "daemon", "handoff", "e2e",
+          "see", "unload"]
 VM_6_12 = VM_6_1[:-1] + ["cli", "cli-granule", "recipes", "unload"]
 SYSTEM_6_1 = ["boot", "vmm", "sandbox", "restart"]
 SYSTEM_6_12 = SYSTEM_6_1 + ["in_use", "edit", "clients", "hotplug"]

@@ -113,8 +113,8 @@ for ((i = 1; i <= rounds; i++)); do
 		failed=1
 	}
 	if [ -n "$dev" ]; then
-		"$build/tests/kselftest/dma" -t close_device_first >/dev/null 2>&1 || {
-			echo "# round $i: dma failed"
+		"$build/tests/kselftest/bind" -t close_device_first >/dev/null 2>&1 || {
+			echo "# round $i: bind failed"
 			failed=1
 		}
 	fi

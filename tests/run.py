@@ -253,9 +253,9 @@ def run_kernel_dma(kernel, *runs):
 
 # What depends on the architecture: memory, DMA, interrupts, and what firmware
 # says of devices.
-ARM64_4K = ["cmd", "ioas", "caps", "lasterror", "dma", "hwpt", "memory", "bind",
-            "memlock", "vfio", "region", "driver", "chaos", "reset", "threads",
-            "kill", "netlink", "fault"]
+ARM64_4K = ["cmd", "ioas", "placement", "account", "caps", "lasterror", "dma",
+            "hwpt", "memory", "bind", "memlock", "vfio", "region", "driver",
+            "chaos", "reset", "threads", "kill", "netlink", "fault"]
 ARM64_16K = ["granule", "buffer", "type1", "dmaapi"]
 ARM64_DISKS = ["--granule", "16k", "--rounds", "6", "--amount", "2",
                "--devices", "nvme,untrusted nvme", "blocked", "work", "rebind",
@@ -415,10 +415,11 @@ def run_upstream():
 
 
 # What depends on the kernel; unload is the last. 6.12 has the rest, too.
-VM_6_1 = ["cmd", "ioas", "ioas_model", "caps", "lasterror", "dma", "hwpt",
-          "memory", "bind", "memlock", "granule", "buffer", "vfio", "region",
-          "driver", "chaos", "kvm", "reset", "threads", "kill", "netlink",
-          "daemon", "handoff", "e2e", "see", "unload"]
+VM_6_1 = ["cmd", "ioas", "placement", "account", "ioas_model", "caps",
+          "lasterror", "dma", "hwpt", "memory", "bind", "memlock", "granule",
+          "buffer", "vfio", "region", "driver", "chaos", "kvm", "reset",
+          "threads", "kill", "netlink", "daemon", "handoff", "e2e", "see",
+          "unload"]
 VM_6_12 = VM_6_1[:-1] + ["cli", "cli-granule", "recipes", "unload"]
 SYSTEM_6_1 = ["boot", "vmm", "sandbox", "restart"]
 SYSTEM_6_12 = SYSTEM_6_1 + ["in_use", "edit", "clients", "hotplug"]

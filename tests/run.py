@@ -212,7 +212,8 @@ def run_granule(kernel, granules=("4k", "16k", "64k")):
             continue
         totals.add(run_vm(common + [granule, "--selftest", "--append",
                                     "granule_dma.untrusted=" + untrusted],
-                          ["granule", "buffer", "type1", "huge", "dmaapi"],
+                          ["granule", "option", "buffer", "type1", "huge",
+                           "dmaapi"],
                           granule + (" untrusted" if untrusted else "")))
     totals.add(run_vm(["--kernel", kernel, "--iommu", "none", "--selftest",
                        "--no-load"], ["dart"]))
@@ -256,7 +257,7 @@ def run_kernel_dma(kernel, *runs):
 ARM64_4K = ["cmd", "ioas", "placement", "account", "caps", "lasterror", "dma",
             "hwpt", "memory", "bind", "memlock", "vfio", "region", "driver",
             "chaos", "reset", "threads", "kill", "netlink", "fault"]
-ARM64_16K = ["granule", "buffer", "type1", "dmaapi"]
+ARM64_16K = ["granule", "option", "buffer", "type1", "dmaapi"]
 ARM64_DISKS = ["--granule", "16k", "--rounds", "6", "--amount", "2",
                "--devices", "nvme,untrusted nvme", "blocked", "work", "rebind",
                "shutdown"]
@@ -388,7 +389,8 @@ def run_debug():
     totals.add(run_vm(kernel + ["--iommu", "virtio", "--granule", "16k",
                                 "--selftest", "--append",
                                 "granule_dma.untrusted=" + EDU],
-                      ["granule", "buffer", "type1", "dmaapi"], "16k"))
+                      ["granule", "option", "buffer", "type1", "dmaapi"],
+                      "16k"))
     # Not dart: its test describes devices without the core's probe lock, which
     # modules cannot take, and the kernel warns of that.
     totals.add(run_fail(kernel))
@@ -417,9 +419,9 @@ def run_upstream():
 # What depends on the kernel; unload is the last. 6.12 has the rest, too.
 VM_6_1 = ["cmd", "ioas", "placement", "account", "ioas_model", "caps",
           "lasterror", "dma", "hwpt", "memory", "bind", "memlock", "granule",
-          "buffer", "vfio", "region", "driver", "chaos", "kvm", "reset",
-          "threads", "kill", "netlink", "daemon", "handoff", "e2e", "see",
-          "unload"]
+          "option", "buffer", "vfio", "region", "driver", "chaos", "kvm",
+          "reset", "threads", "kill", "netlink", "daemon", "handoff", "e2e",
+          "see", "unload"]
 VM_6_12 = VM_6_1[:-1] + ["cli", "cli-granule", "recipes", "unload"]
 SYSTEM_6_1 = ["boot", "vmm", "sandbox", "restart"]
 SYSTEM_6_12 = SYSTEM_6_1 + ["in_use", "edit", "clients", "hotplug"]

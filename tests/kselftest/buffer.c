@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The memory of IOMMU_BUFFER_ALLOC, by itself: no device is needed. */
+/* The memory of IOMMU_BUFFER_ALLOC: by itself, and mapped for a device. */
 #include <signal.h>
 
 #include "cgroup.h"
 #include "granule.h"
-
-#define BASE 0x1000000ULL
 
 FIXTURE(buffer)
 {
@@ -467,6 +465,135 @@ TEST_F(buffer, many)
 		OK(munmap(p, PG));
 	}
 	EXPECT_EQ(100, stat_read("objects"));
+}
+
+/* -- buffers and devices ------------------------------------------------ */
+
+/* The device goes on with memory that no process has any more. */
+TEST_F(granule, buffer_gone)
+{
+	const uint64_t g = self->g, size = 64 * g;
+	uint8_t *mem = mem_thp(HUGE);
+
+	ASSERT_NE(NULL, mem);
+	READY();
+	OK(MAP(self->mem, size, RW, BASE));
+	memset(self->mem, 0x33, size);
+	pattern_fill(self->mem + size - PG, PG, SEED);
+	OK(iommu_destroy(self->fd, self->b.out_buffer_id));
+	EXPECT_EQ(size, stat_read("buffer_bytes"));
+	ASSERT_EQ(0, munmap(self->mem, size));
+	self->mem = NULL;
+	EQ(0, stat_wait("buffer_bytes", 0, PATIENCE), "buffer_bytes");
+	PINNED(size);
+	/* If these pages were free, now somebody else would have them. */
+	memset(mem, 0x44, HUGE);
+	OK(edu_load(&self->edu, BASE + size - PG, PG));
+	OK(edu_store(&self->edu, BASE, PG));
+	OK(iommu_copy_at(self->fd, self->ioas, self->ioas, BASE, g, RW,
+			 2 * BASE));
+	OK(edu_load(&self->edu, 2 * BASE, PG));
+	OK(buffer_new(self->fd, self->ioas, size, 0, &self->b, &self->mem));
+	EXPECT_EQ(g, self->b.out_granule);
+	OK(MAP(self->mem, size, RW, 3 * BASE));
+	OK(edu_store(&self->edu, 3 * BASE, PG));
+	EXPECT_TRUE(pattern_is(self->mem, PG, SEED));
+	EXPECT_TRUE(bytes_are(mem, HUGE, 0x44));
+	/* Pinned is pinned: all of it, for as long as a copy has a part. */
+	OK(UNMAP(BASE, size));
+	PINNED(2 * size);
+	OK(UNMAP(2 * BASE, g));
+	PINNED(size);
+}
+
+/* The file of the buffer is closed before everything else. */
+TEST_F(granule, buffer_of_another_file)
+{
+	struct iommu_buffer_alloc b;
+	uint8_t *mem;
+	int fd;
+
+	READY();
+	fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	OK(buffer_new(fd, 0, 4 * self->g, self->g, &b, &mem));
+	ASSERT_EQ(0, close(fd));
+	EXPECT_EQ(2, stat_read("contexts"));
+	OK(carry(self, mem, 4 * self->g));
+	OK(MAP(mem, 4 * self->g, RW, BASE));
+	ASSERT_EQ(0, munmap(mem, 4 * self->g));
+	EQ(1, stat_wait("contexts", 1, PATIENCE), "contexts");
+	PINNED(4 * self->g);
+	OK(edu_load(&self->edu, BASE, PG));
+}
+
+/* A child's pages are the parent's: mapped by either, seen by both. */
+TEST_F(granule, buffer_fork)
+{
+	pid_t pid;
+
+	READY();
+	pid = fork();
+	if (!pid) {
+		memset(self->mem, 0x55, self->g);
+		CHECK_RC(0, MAP(self->mem, 2 * self->g, RW, BASE));
+		CHECK_RC(0, munmap(self->mem + self->g, 2 * self->g));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_TRUE(bytes_are(self->mem, self->g, 0x55));
+	PINNED(2 * self->g);
+	pattern_fill(self->mem + self->g, PG, SEED);
+	OK(edu_load(&self->edu, BASE + self->g, PG));
+	OK(edu_store(&self->edu, BASE, PG));
+	EXPECT_TRUE(pattern_is(self->mem, PG, SEED));
+}
+
+/* Holes and thrown-out pages: what is there is the same memory as before. */
+TEST_F(granule, buffer_holes)
+{
+	const uint64_t g = self->g;
+	struct iommu_last_error e;
+
+	READY();
+	memset(self->mem, 0x66, 64 * g);
+	ASSERT_EQ(0, madvise(self->mem, 16 * g, MADV_DONTNEED));
+	OK(MAP(self->mem, 16 * g, RW, BASE));
+	EXPECT_TRUE(bytes_are(self->mem, 16 * g, 0x66));
+	OK(UNMAP(BASE, 16 * g));
+	ASSERT_EQ(0, munmap(self->mem + 20 * g + PG, PG));
+	SAYS(MAP(self->mem + 18 * g, 4 * g, RW, BASE), EFAULT, BAD_MEMORY);
+	EXPECT_EQ((uintptr_t)self->mem + 20 * g + PG, e.out_addr);
+	PINNED(0);
+	OK(MAP(self->mem, 20 * g, RW, BASE));
+	OK(MAP(self->mem + 21 * g, 43 * g, RW, 2 * BASE));
+	/* The page put back is the one that was there. */
+	ASSERT_EQ(self->mem + 20 * g + PG,
+		  mmap(self->mem + 20 * g + PG, PG, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_FIXED, self->fd,
+		       self->b.out_mmap_offset + 20 * g + PG));
+	OK(MAP(self->mem + 18 * g, 4 * g, RW, 3 * BASE));
+	EXPECT_TRUE(bytes_are(self->mem, 64 * g, 0x66));
+}
+
+TEST_F(granule, buffer_mprotect)
+{
+	const uint64_t g = self->g;
+
+	READY();
+	memset(self->mem, 0x77, 64 * g);
+	ASSERT_EQ(0, mprotect(self->mem, 4 * g, PROT_READ));
+	FAILS(EFAULT, MAP(self->mem, 4 * g, RW, BASE));
+	OK(MAP(self->mem, 4 * g, RD, BASE));
+	OK(UNMAP(BASE, 4 * g));
+	ASSERT_EQ(0, mprotect(self->mem, 4 * g, PROT_NONE));
+	FAILS(EFAULT, MAP(self->mem, 4 * g, RW, BASE));
+	PINNED(0);
+	ASSERT_EQ(-1, mprotect(self->mem, g, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(EACCES, errno);
+	ASSERT_EQ(0, mprotect(self->mem, 4 * g, PROT_READ | PROT_WRITE));
+	EXPECT_TRUE(bytes_are(self->mem, 64 * g, 0x77));
+	OK(carry(self, self->mem, 64 * g));
 }
 
 TEST_HARNESS_MAIN

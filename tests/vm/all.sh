@@ -7,9 +7,9 @@
 build=$1
 shift
 [ $# -gt 0 ] || set -- cmd ioas placement account ioas_model caps lasterror \
-	dma hwpt memory bind memlock granule buffer vfio region driver chaos \
-	kvm reset threads kill netlink cli daemon handoff cli-granule e2e see \
-	unload
+	dma hwpt memory bind memlock granule option buffer vfio region driver \
+	chaos kvm reset threads kill netlink cli daemon handoff cli-granule \
+	e2e see unload
 here=$(dirname "$0")
 
 # Users who are not root run programs of a checkout that may be root's alone.

@@ -4,10 +4,11 @@
  * using it.
  *
  * The definition in the policy, the memory the daemon keeps and what the kernel
- * has mapped change together or not at all: a child changes the kernel's part
- * and then writes the file, which replaces the old one in one step. A daemon
- * that dies before that leaves a mapping which ends with the IOAS, and memory
- * that its successor gives up then.
+ * has mapped change together or not at all: a child changes the kernel's part,
+ * and the file, which replaces the old one in one step. The file is first to
+ * lose a region and last to have it. So whoever dies on the way leaves mappings
+ * which end with the IOAS, and memory that is given up then: never a definition
+ * that says more than devices can reach.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +30,9 @@ struct edit {
 	/* Map: made, and not in the space yet. Unmap: of the space, by name. */
 	struct region *regions;
 	size_t nr;
-	char *path, *text;	/* of the definition as it is to be */
+	struct policy *policy;	/* with the definition as it is to be */
+	char *path, *text;	/* of that one's file */
+	char *before;		/* its text as it is */
 };
 
 static void edit_free(struct manager *m, struct edit *e)
@@ -39,8 +42,10 @@ static void edit_free(struct manager *m, struct edit *e)
 	for (i = 0; e->add && i < e->nr; i++)
 		region_forget(m, e->space, &e->regions[i]);
 	free(e->regions);
+	policy_free(e->policy);
 	free(e->path);
 	free(e->text);
+	free(e->before);
 	free(e);
 }
 
@@ -62,24 +67,61 @@ static int change(const struct edit *e, bool add, size_t i, struct why *w)
 				e->space->ioas_id, w) : unmap(e, i, w);
 }
 
-/* All of them and the file, or none. */
+/* The first @n. */
+static void change_back(const struct edit *e, size_t n)
+{
+	struct why ignored;
+
+	while (n--)
+		(void)change(e, !e->add, n, &ignored);
+}
+
+/* All of them, or none. */
+static int change_all(const struct edit *e, struct why *w)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < e->nr; i++) {
+		rc = change(e, e->add, i, w);
+		if (rc) {
+			change_back(e, i);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int write_definition(const struct edit *e, const char *text,
+			    struct why *w)
+{
+	int rc = write_file(e->path, text);
+
+	return rc ? why(w, rc, "%s cannot be written: %s", e->path,
+			strerror(-rc)) : 0;
+}
+
 static void run(void *arg, struct job_result *r)
 {
 	const struct edit *e = arg;
 	struct why ignored;
-	size_t i;
 
 	privilege_lift_memlock();
-	for (i = 0; i < e->nr && !r->rc; i++)
-		r->rc = change(e, e->add, i, &r->why);
-	/* The one that failed has changed nothing. */
-	if (r->rc)
-		i--;
-	else if ((r->rc = write_file(e->path, e->text)))
-		why(&r->why, 0, "%s cannot be written: %s", e->path,
-		    strerror(-r->rc));
-	while (r->rc && i--)
-		(void)change(e, !e->add, i, &ignored);
+	if (e->add) {
+		r->rc = change_all(e, &r->why);
+		if (r->rc)
+			return;
+		r->rc = write_definition(e, e->text, &r->why);
+		if (r->rc)
+			change_back(e, e->nr);
+	} else {
+		r->rc = write_definition(e, e->text, &r->why);
+		if (r->rc)
+			return;
+		r->rc = change_all(e, &r->why);
+		if (r->rc)
+			(void)write_definition(e, e->before, &ignored);
+	}
 }
 
 /* ---- In the daemon ---- */
@@ -103,7 +145,29 @@ static void apply(struct manager *m, struct edit *e)
 			region_drop(m, s, region_find(s, r->name));
 	}
 	e->nr = 0;
-	/* Others may have changed the policy meanwhile. */
+	/*
+	 * Others may have changed the policy meanwhile. If it has errors now,
+	 * what was checked counts: an older one would take the change back.
+	 */
+	if (manager_reload(m)) {
+		manager_use(m, e->policy);
+		e->policy = NULL;
+	}
+}
+
+/*
+ * The child died: what it has mapped, and whether it came as far as the file,
+ * is not known. The memory stays until the devices have gone.
+ */
+static void keep(struct manager *m, struct edit *e)
+{
+	size_t i;
+
+	for (i = 0; e->add && i < e->nr; i++)
+		region_add(e->space, &e->regions[i]);
+	e->nr = 0;
+	/* Unless the policy turns out to be the same. */
+	e->space->behind = true;
 	(void)manager_reload(m);
 }
 
@@ -117,8 +181,9 @@ static void done(struct manager *m, void *arg, struct job_result *r)
 		apply(m, e);
 		call_reply(e->call, NULL);
 	} else {
-		/* It may have come as far as the file. */
 		if (r->died)
+			keep(m, e);
+		else if (!e->add)	/* its file may not be back */
 			(void)manager_reload(m);
 		call_why(e->call, r->rc, &r->why);
 	}
@@ -131,11 +196,11 @@ static void done(struct manager *m, void *arg, struct job_result *r)
 /* No device is attached: there is nothing to change in the kernel. */
 static void edit_now(struct manager *m, struct edit *e)
 {
-	int rc = write_file(e->path, e->text);
+	struct why w;
+	int rc = write_definition(e, e->text, &w);
 
 	if (rc) {
-		call_fail(e->call, rc, "%s cannot be written: %s", e->path,
-			  strerror(-rc));
+		call_why(e->call, rc, &w);
 	} else {
 		apply(m, e);
 		call_reply(e->call, NULL);
@@ -201,8 +266,14 @@ static struct json_object *editable(struct manager *m, struct call *call,
 			  p->origin.file, p->origin.line);
 		s = NULL;
 	} else if (s->behind) {
-		call_fail(call, -EBUSY, "IOAS '%s' has been defined anew while "
-			  "devices use it as it was; they have to be released "
+		call_fail(call, -EBUSY, "IOAS '%s' has been defined anew, or a "
+			  "change of it was cut short, while devices use it as "
+			  "it was; they have to be released first", name);
+		s = NULL;
+	} else if (s->iommufd < 0 && space_is_leased(m, s)) {
+		call_fail(call, -EBUSY, "IOAS '%s' was made by an earlier "
+			  "daemon, whose file of it is lost: what its devices "
+			  "reach cannot be changed; they have to be released "
 			  "first", name);
 		s = NULL;
 	} else if (s->making) {
@@ -221,12 +292,12 @@ static struct json_object *editable(struct manager *m, struct call *call,
 
 /*
  * A new edit, with @definition, which is taken over, as what it leads to; or
- * the call ends. The policy with it is for the caller to free.
+ * the call ends.
  */
 static struct edit *edit_new(struct manager *m, struct call *call,
-			     struct space *s, struct json_object *definition,
-			     struct policy **ret)
+			     struct space *s, struct json_object *definition)
 {
+	const struct policy_ioas *now = policy_find_ioas(m->policy, s->name);
 	struct policy_errors errors = { 0 };
 	struct edit *e = must_alloc(sizeof(*e));
 
@@ -235,8 +306,9 @@ static struct edit *edit_new(struct manager *m, struct call *call,
 	e->path = definition_file(m, "ioas", s->name);
 	e->text = definition_text("ioas", s->name, definition);
 	json_object_put(definition);
-	*ret = policy_load(m->options.config, e->path, e->text, &errors);
-	if (!*ret) {
+	e->before = definition_text("ioas", s->name, now->origin.json);
+	e->policy = policy_load(m->options.config, e->path, e->text, &errors);
+	if (!e->policy) {
 		call_invalid_policy(call, "the policy would be wrong with it, "
 				    "so nothing is changed", &errors);
 		edit_free(m, e);
@@ -247,9 +319,10 @@ static struct edit *edit_new(struct manager *m, struct call *call,
 }
 
 /* Memory for what the definition has and the space does not. */
-static int make_all(struct manager *m, struct edit *e,
-		    const struct policy_ioas *p, struct why *w)
+static int make_all(struct manager *m, struct edit *e, struct why *w)
 {
+	const struct policy_ioas *p = policy_find_ioas(e->policy,
+						       e->space->name);
 	struct region *r;
 	size_t i;
 	int fd;
@@ -275,7 +348,6 @@ static void map(struct manager *m, struct call *call)
 {
 	struct json_object *wanted = js_get(call->msg.parameters, "regions");
 	struct json_object *definition, *regions;
-	struct policy *policy;
 	struct space *s;
 	struct edit *e;
 	struct why w;
@@ -293,11 +365,10 @@ static void map(struct manager *m, struct call *call)
 		}
 		js_put(regions, key, json_object_get(value));
 	}
-	e = edit_new(m, call, s, definition, &policy);
+	e = edit_new(m, call, s, definition);
 	if (!e)
 		return;
-	rc = make_all(m, e, policy_find_ioas(policy, s->name), &w);
-	policy_free(policy);
+	rc = make_all(m, e, &w);
 	if (!rc) {
 		begin(m, e);
 		return;
@@ -311,7 +382,6 @@ static void unmap_regions(struct manager *m, struct call *call)
 {
 	struct json_object *names = js_get(call->msg.parameters, "regions");
 	struct json_object *definition, *regions;
-	struct policy *policy;
 	struct space *s;
 	struct edit *e;
 	struct region *r;
@@ -331,10 +401,9 @@ static void unmap_regions(struct manager *m, struct call *call)
 		}
 		json_object_object_del(regions, one);
 	}
-	e = edit_new(m, call, s, definition, &policy);
+	e = edit_new(m, call, s, definition);
 	if (!e)
 		return;
-	policy_free(policy);
 	for (i = 0; i < js_length(names); i++) {
 		r = region_find(s, js_at_string(names, i));
 		if (!r)		/* there was no memory for it */

@@ -83,7 +83,7 @@ static unsigned int possible_connections(unsigned int wanted)
 	return limit.rlim_cur - 64;
 }
 
-static void use(struct manager *m, struct policy *policy)
+void manager_use(struct manager *m, struct policy *policy)
 {
 	policy_free(m->policy);
 	m->policy = policy;
@@ -114,7 +114,7 @@ void manager_apply(struct manager *m, struct policy *policy)
 {
 	policy_errors_done(&m->errors);
 	m->no_policy = false;
-	use(m, policy);
+	manager_use(m, policy);
 	bind_boot(m);
 	say_status(m);
 }
@@ -366,7 +366,7 @@ int manager_start(struct manager *m)
 	(void)watch_start(m);
 	if (manager_reload(m)) {
 		/* Nothing is bound or allowed that nobody wrote down. */
-		use(m, policy_new());
+		manager_use(m, policy_new());
 		log_error("going on without any policy");
 	}
 	(void)sd_event_set_watchdog(m->event, 1);

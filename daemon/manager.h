@@ -60,6 +60,8 @@ int manager_reload(struct manager *m);
 
 /* Use @policy from now on; taken over. */
 void manager_apply(struct manager *m, struct policy *policy);
+/* The same, while the files have errors, which are remembered. */
+void manager_use(struct manager *m, struct policy *policy);
 
 /* Print errors, one a line: "file:line: key: text". */
 void print_errors(const struct policy_errors *errors);

@@ -66,7 +66,7 @@ static void space_free(struct manager *m, struct space *s)
 	free(s);
 }
 
-bool space_in_use(struct manager *m, const struct space *s)
+bool space_is_leased(struct manager *m, const struct space *s)
 {
 	const struct lease *lease;
 
@@ -74,7 +74,12 @@ bool space_in_use(struct manager *m, const struct space *s)
 		if (lease->ioas && !strcmp(lease->ioas, s->name))
 			return true;
 	}
-	return s->users;
+	return false;
+}
+
+bool space_in_use(struct manager *m, const struct space *s)
+{
+	return s->users || space_is_leased(m, s);
 }
 
 /* ---- Regions ---- */

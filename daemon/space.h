@@ -33,6 +33,7 @@ struct space {
 	bool behind;		/* the policy; it was in use then */
 };
 
+bool space_is_leased(struct manager *m, const struct space *space);
 /* Does a lease have it, or a call under way? */
 bool space_in_use(struct manager *m, const struct space *space);
 

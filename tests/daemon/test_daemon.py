@@ -5,6 +5,7 @@
 usage: test_daemon.py IOMMUD SOURCE_DIR CACHE
 """
 
+import errno
 import grp
 import json
 import os
@@ -22,7 +23,8 @@ sys.path[:0] = [SOURCE + "/tests/daemon", SOURCE + "/tests",
 import fixture  # noqa: E402
 import varlink  # noqa: E402
 from harness import (  # noqa: E402
-    PATIENCE, Client, Daemon, Error, die_with_us, wait_until)
+    IOAS_MAP, IOAS_UNMAP, PATIENCE, Client, Daemon, Error, Kernel,
+    die_with_us, wait_until)
 from tap import Tap  # noqa: E402
 
 INTERFACE = "org.granule.iommud"
@@ -290,6 +292,136 @@ def test_edit(daemon):
     os.unlink(broken)
     daemon.call("Undefine", kind="ioas", name="own")
     ok(names() == [], "Undefine", names())
+
+
+class Used:
+    """A daemon with the IOAS "own", which a device uses."""
+
+    def __init__(self):
+        self.place = Place(policy={})
+        self.daemon = self.place.daemon
+        self.file = self.daemon.config + "/iommud.d/ioas-own.json"
+        with open(self.file, "w", encoding="ascii") as f:
+            json.dump({"version": 1, "ioases": {"own": {"regions": {
+                "ring": {"size": 4096, "iova": "0x0"}}}}}, f)
+        self.place.lease(DEV, "own")
+        self.passed = {"iommufd.own.1": os.open("/dev/null", os.O_RDWR)}
+        self.store("ring")
+        self.kernel = self.client = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.place.__exit__()
+        if self.kernel:
+            self.kernel.close()
+        for fd in self.passed.values():
+            os.close(fd)
+
+    def store(self, region):
+        fd = os.memfd_create(region)
+        os.ftruncate(fd, 4096)
+        self.passed["region.own." + region] = fd
+
+    def start(self):
+        if self.kernel:
+            self.kernel.close()
+        self.kernel = Kernel()
+        self.daemon.start(preexec=self.kernel.install, passed=self.passed)
+
+    def begin(self, method, regions):
+        """Which ioctl the kernel has got, and from whom."""
+        if method == "Map":
+            regions = {n: {"size": 4096, "iova": hex(iova)}
+                       for n, iova in regions.items()}
+        self.client = self.daemon.client(timeout=PATIENCE)
+        self.client.send(method, {"ioas": "own", "regions": regions})
+        return self.kernel.wait()
+
+    def end(self):
+        try:
+            self.client.reply()
+        except Error as error:
+            return error.short
+        return "ok"
+
+    def edit(self, method, regions):
+        """One that has to end without the kernel."""
+        self.client = self.daemon.client(timeout=PATIENCE)
+        self.client.send(method, {"ioas": "own", "regions": regions})
+        return self.end()
+
+    def regions(self):
+        """Those that the daemon has, and those of the file."""
+        with open(self.file, encoding="ascii") as f:
+            defined = json.load(f)["ioases"]["own"]["regions"]
+        return ([sorted(r["name"] for r in i["regions"]) for i in
+                 self.daemon.call("ListIoases")["ioases"]][0],
+                sorted(defined))
+
+
+def test_edit_in_use():
+    """Map and Unmap, where the kernel has to follow: it, the file and the
+    daemon say the same whatever fails or dies."""
+    ring, both = ["ring"], ["extra", "ring"]
+    with Used() as used:
+        used.start()
+        number, _ = used.begin("Map", {"extra": 0x10000})
+        before = used.regions()
+        used.kernel.answer()
+        ok((number, used.end(), before, used.regions()) ==
+           (IOAS_MAP, "ok", (ring, ring), (both, both)),
+           "Map of an IOAS in use: first the kernel, then the file", before)
+        number, _ = used.begin("Unmap", ["extra"])
+        before = used.regions()
+        used.kernel.answer(errno.EBUSY)
+        ok((number, used.end(), before, used.regions()) ==
+           (IOAS_UNMAP, "Busy", (both, ring), (both, both)),
+           "Unmap: first the file, which has it again when the kernel does "
+           "not let it go", (before, used.regions()))
+        broken = used.daemon.config + "/iommud.d/zz.json"
+        used.begin("Map", {"late": 0x20000})
+        with open(broken, "w", encoding="ascii") as f:
+            f.write("{")
+        used.kernel.answer()
+        got = used.end()
+        defined = used.daemon.call("ListDefinitions")["definitions"][0]
+        errors = used.daemon.call("GetStatus")["policy_errors"]
+        ok(got == "ok" and "late" in defined["definition"]["regions"] and
+           errors, "a policy that became wrong meanwhile takes nothing back",
+           (got, defined, errors))
+        os.unlink(broken)
+        used.begin("Unmap", ["late"])
+        used.kernel.answer()
+        got = used.end()
+        ok((got, used.regions()) == ("ok", (both, both)), "and Unmap knows it",
+           (got, used.regions()))
+        used.begin("Unmap", ["extra"])
+        used.daemon.stop(signal.SIGKILL)
+        used.store("extra")
+        used.start()
+        ok(used.regions() == (both, ring) and
+           used.edit("Unmap", ["ring"]) == "Busy", "a daemon killed at Unmap: "
+           "no definition says more than devices can reach", used.regions())
+    with Used() as used:
+        used.start()
+        _, child = used.begin("Map", {"extra": 0x10000, "more": 0x20000})
+        used.kernel.answer()
+        used.kernel.wait()
+        os.kill(child, signal.SIGKILL)
+        got = used.end()
+        ok((got, used.regions()) == ("Failed", (["extra", "more", "ring"],
+                                                ring)) and
+           used.edit("Unmap", ["ring"]) == "Busy", "who did the work was "
+           "killed: memory that may be mapped stays until the devices have "
+           "gone", (got, used.regions()))
+    with Used() as used:
+        os.close(used.passed.pop("iommufd.own.1"))
+        used.start()
+        got = used.edit("Unmap", ["ring"])
+        ok((got, used.regions()) == ("Busy", (ring, ring)), "without the file "
+           "of what devices reach, that is not said to change", got)
 
 
 def test_monitor(daemon):
@@ -952,6 +1084,7 @@ def main():
         test_policy(daemon)
         test_bind(daemon)
         ok(daemon.stop() == 0, "SIGTERM: status 0", daemon.read_log())
+    test_edit_in_use()
     test_group()
     test_broken_start()
     test_interrupted()

@@ -2,6 +2,7 @@
 /* What the host uses of a device: network interfaces that are up, disks. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +29,55 @@ bool say(struct use *u, const char *fmt, ...)
 	return true;
 }
 
+/* A driver that never tells of its link leaves an interface "unknown". */
+static bool net_is_on(const struct use *u, const char *name)
+{
+	char flags[32];
+
+	return !sys_read(u->sys, flags, sizeof(flags),
+			 "/sys/class/net/%s/flags", name) &&
+	       strtoul(flags, NULL, 16) & IFF_UP;
+}
+
 static bool net_used(struct use *u, const char *name)
 {
 	char state[32];
 
 	return !sys_read(u->sys, state, sizeof(state),
 			 "/sys/class/net/%s/operstate", name) &&
-	       !strcmp(state, "up") &&
+	       (!strcmp(state, "up") ||
+		(!strcmp(state, "unknown") && net_is_on(u, name))) &&
 	       say(u, "network interface %s is up", name);
+}
+
+/* There is a directory of interfaces as long as there is one. */
+static bool is_net_hidden(struct use *u, const char *device, const char *part)
+{
+	char **names;
+	size_t nr;
+
+	if (sys_names(u->sys, &names, &nr, PCI_DEVICES "/%s/%s/net", device,
+		      part))
+		return false;
+	sys_names_free(names, nr);
+	return !nr && say(u, "its network interface is in another network "
+			  "namespace");
+}
+
+/* Of a container, or a virtual machine: sysfs shows only those of ours. */
+static bool net_elsewhere(struct use *u, const char *device)
+{
+	bool found = is_net_hidden(u, device, ".");
+	char **names;
+	size_t nr, i;
+
+	if (found || sys_names(u->sys, &names, &nr, PCI_DEVICES "/%s", device))
+		return found;
+	for (i = 0; i < nr && !found; i++)
+		found = !strncmp(names[i], "virtio", 6) &&
+			is_net_hidden(u, device, names[i]);
+	sys_names_free(names, nr);
+	return found;
 }
 
 /* Is a disk the first word of a line there? */
@@ -54,6 +96,50 @@ static bool is_listed(const struct use *u, const char *list, const char *disk)
 	}
 	if (f)
 		fclose(f);
+	return found;
+}
+
+/*
+ * By its number: the kernel calls what it mounts itself /dev/root, and a disk
+ * may have other names.
+ */
+static bool is_mounted(const struct use *u, const char *disk)
+{
+	char path[PATH_MAX], number[32], other[32], *line = NULL;
+	bool found = false;
+	size_t room = 0;
+	FILE *f;
+
+	if (sys_read(u->sys, number, sizeof(number),
+		     "/sys/class/block/%s/dev", disk) ||
+	    sys_format(u->sys, path, "/proc/self/mountinfo"))
+		return false;
+	f = fopen(path, "re");
+	while (f && !found && getline(&line, &room, f) > 0)
+		found = sscanf(line, "%*s %*s %31s", other) == 1 &&
+			!strcmp(other, number);
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Of its disks, btrfs has one in the list, and none by number. */
+static bool is_in_btrfs(struct use *u, const char *disk)
+{
+	static const char dir[] = "/sys/fs/btrfs";
+	bool found = false;
+	char **names;
+	size_t nr, i;
+
+	if (sys_names(u->sys, &names, &nr, "%s", dir))
+		return false;
+	for (i = 0; i < nr && !found; i++)
+		found = sys_exists(u->sys, "%s/%s/devices/%s", dir, names[i],
+				   disk) &&
+			say(u, "/dev/%s is part of btrfs %s, which is mounted",
+			    disk, names[i]);
+	sys_names_free(names, nr);
 	return found;
 }
 
@@ -96,11 +182,12 @@ static bool is_exclusive(struct use *u, const char *disk)
 
 static bool disk_used(struct use *u, const char *disk)
 {
-	return (is_listed(u, "/proc/mounts", disk) &&
+	return ((is_listed(u, "/proc/mounts", disk) || is_mounted(u, disk)) &&
 		say(u, "/dev/%s is mounted", disk)) ||
 	       (is_listed(u, "/proc/swaps", disk) &&
 		say(u, "/dev/%s is swapped to", disk)) ||
-	       is_part(u, disk) || is_exclusive(u, disk);
+	       is_part(u, disk) || is_in_btrfs(u, disk) ||
+	       is_exclusive(u, disk);
 }
 
 /*
@@ -162,6 +249,6 @@ bool iommu_host_uses(struct iommu_sys *sys, const char *name, char *text,
 	struct use u = { .sys = sys, .text = text, .len = len };
 
 	snprintf(u.want, sizeof(u.want), "/%s/", name);
-	return any_used(&u, "net", net_used) ||
+	return any_used(&u, "net", net_used) || net_elsewhere(&u, name) ||
 	       any_used(&u, "block", disk_used);
 }

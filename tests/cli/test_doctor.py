@@ -60,7 +60,7 @@ def driven(root, dev, driver):
             f"sys/bus/pci/drivers/{driver}")
 
 
-def below(root, dev, kind, name, **files):
+def below(root, dev, kind, name, /, **files):
     """A network interface or a disk of a device."""
     real = os.path.relpath(
         os.path.realpath(f"{root}/sys/bus/pci/devices/{dev}"), root)
@@ -160,6 +160,43 @@ def network(root):
 def network_down(root):
     driven(root, DEV, "e1000e")
     below(root, DEV, "net", "eth7", operstate="down\n")
+
+
+def network_mute(flags):
+    """Of a driver that does not tell whether there is a link."""
+    def change(root):
+        driven(root, DEV, "e1000e")
+        below(root, DEV, "net", "eth7", operstate="unknown\n", flags=flags)
+    return change
+
+
+def network_elsewhere(directory):
+    """Its interface was moved to the network namespace of a container."""
+    def change(root):
+        driven(root, DEV, "e1000e")
+        os.makedirs(f"{root}/sys/bus/pci/devices/{DEV}/{directory}")
+    return change
+
+
+def mounted_by_kernel(number):
+    """Without an initial RAM disk the root is on "/dev/root"."""
+    def change(root):
+        below(root, "0000:02:00.0", "block", "nvme0n1p2", dev="259:2\n")
+        write(root, "proc/mounts", "/dev/root / ext4 rw 0 0\n")
+        write(root, "proc/self/mountinfo",
+              "21 1 0:5 / /proc rw - proc proc rw\n22 1 " + number +
+              " / / rw,relatime shared:1 - ext4 /dev/root rw\n")
+    return change
+
+
+def in_btrfs(root):
+    """A file system of two disks, mounted by the name of the other one."""
+    below(root, "0000:02:00.0", "block", "nvme0n1p2", dev="259:2\n")
+    write(root, "proc/mounts", "/dev/sdz1 / btrfs rw 0 0\n")
+    write(root, "proc/self/mountinfo",
+          "22 1 0:30 / / rw - btrfs /dev/sdz1 rw\n")
+    for name in "sdz1", "nvme0n1p2":
+        write(root, f"sys/fs/btrfs/1-2-3/devices/{name}/size", "8\n")
 
 
 def disk(list_, line):
@@ -369,6 +406,26 @@ CASES = (
      PROBLEM, "driver", DEV, "by e1000e.* eth7 is up", "device bind"),
     ("network interface down", network_down, [DEV], None,
      NOTE, "driver", DEV, "driven by the host's e1000e", "device bind"),
+    ("network interface on, its link not known", network_mute("0x1003\n"),
+     [DEV], None,
+     PROBLEM, "driver", DEV, "by e1000e.* eth7 is up", "device bind"),
+    ("network interface off, its link not known", network_mute("0x1002\n"),
+     [DEV], None,
+     NOTE, "driver", DEV, "driven by the host's e1000e", "device bind"),
+    ("network interface of a container", network_elsewhere("net"), [DEV],
+     None, PROBLEM, "driver", DEV, "in another network namespace", "bind"),
+    ("virtio interface of a container", network_elsewhere("virtio3/net"),
+     [DEV], None,
+     PROBLEM, "driver", DEV, "in another network namespace", "bind"),
+    ("disk mounted by the kernel", mounted_by_kernel("259:2"), ["02:00.0"],
+     None, PROBLEM, "driver", "0000:02:00.0", "/dev/nvme0n1p2 is mounted",
+     "bind"),
+    ("another disk mounted by the kernel", mounted_by_kernel("259:22"),
+     ["02:00.0"], None,
+     NOTE, "driver", "0000:02:00.0", "driven by", "bind"),
+    ("disk of btrfs", in_btrfs, ["02:00.0"], None,
+     PROBLEM, "driver", "0000:02:00.0",
+     "/dev/nvme0n1p2 is part of btrfs 1-2-3", "bind"),
     ("disk mounted", disk("proc/mounts", "/dev/nvme0n1p2 / ext4 rw 0 0\n"),
      ["02:00.0"], None,
      PROBLEM, "driver", "0000:02:00.0", "/dev/nvme0n1p2 is mounted", "bind"),

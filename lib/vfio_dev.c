@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only
 /* VFIO's devices of PCI devices: vfio0 of 0000:00:03.0. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +102,11 @@ void sys_vfio_list(struct iommu_sys *sys)
 	if (sys_format(sys, path, CLASS))
 		return;
 	dir = opendir(path);
-	/* Without the class, which vfio.ko makes, there are none. */
-	sys->vfios_known = true;
+	/*
+	 * Without the class, which vfio.ko makes, there are none. If it cannot
+	 * be read, as without descriptors, devices are looked at one by one.
+	 */
+	sys->vfios_known = dir || errno == ENOENT;
 	while (dir && (ent = readdir(dir))) {
 		n = readlinkat(dirfd(dir), ent->d_name, target,
 			       sizeof(target) - 1);

@@ -461,6 +461,19 @@ def test_rollback(make):
           "0000:00:03.0 again", root, "device", "unbind", "vfio0")
 
 
+def test_unread_class(make):
+    """A list of VFIO devices that cannot be read is not an empty one."""
+    root = make("host")
+    before = run(root, "device", "list").out
+    vfio = f"{root}/sys/class/vfio-dev"
+    os.rename(vfio, vfio + ".away")
+    with open(vfio, "w", encoding="ascii"):
+        pass
+    after = run(root, "device", "list").out
+    ok("vfio0" in before and after == before, "device list: the same where "
+       "the class of VFIO devices cannot be read", after)
+
+
 def test_stdout(host):
     for args in (["device", "list"], ["version"], ["device", "list", "--json"],
                  ["completion", "bash"], ["--help"], ["map", "--help"]):
@@ -899,6 +912,7 @@ def main():
         test_watching(plain)
         test_errors(host, plain)
         test_rollback(make)
+        test_unread_class(make)
         test_stdout(host)
         test_colour(host)
     return tap.end()

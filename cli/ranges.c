@@ -204,7 +204,10 @@ static int ioas_ranges(struct cli *cli, const char *name)
 	take(doc, ioas, "regions");
 	json_object_array_sort(get(doc, "regions"), by_iova);
 	notes = add_array(doc, "notes");
-	if (!ranges)
+	if (!ranges && length(get(ioas, "devices")))
+		append_text(notes, "the daemon has not heard yet what its "
+			    "devices leave it; ask again");
+	else if (!ranges)
 		append_text(notes, "no device is attached to it, so nothing "
 			    "limits its IOVAs yet; 'iommuctl ranges DEVICE' "
 			    "tells what a device will");

@@ -15,6 +15,7 @@
 #include "job.h"
 #include "lease.h"
 #include "manager.h"
+#include "shape.h"
 #include "space.h"
 #include "util.h"
 
@@ -83,6 +84,7 @@ static void keep_iommufd(struct acquire *a, struct job_result *r,
 			   js_get_number(r->value, "ioas_id"));
 	else
 		close(r->fds[0]);
+	shape_set(a->space, json_object_get(js_get(r->value, "shape")));
 	memmove(r->fds, r->fds + 1, --r->nr_fds * sizeof(int));
 	for (i = 0; i < js_length(devices); i++)
 		js_number(json_object_array_get_idx(devices, i), "fd", i);

@@ -18,6 +18,7 @@
 #include "manager.h"
 #include "peer.h"
 #include "record.h"
+#include "shape.h"
 #include "space.h"
 #include "util.h"
 
@@ -394,11 +395,18 @@ void lease_end(struct lease *lease, const char *how)
 {
 	struct manager *m = lease->manager;
 	char device[sizeof(lease->device)];
+	char *ioas = must_dup(lease->ioas);
+	struct space *s;
 
 	strcpy(device, lease->device);
 	record_forget(m, RECORDS, device);
 	lease_free(lease);
 	spaces_released(m);
+	/* What this one reserved its other devices may have now. */
+	s = ioas ? space_find(m, ioas) : NULL;
+	if (s)
+		shape_look(m, s);
+	free(ioas);
 	event_tell(m, "returned", device, "free again: %s", how);
 	acquires_wake();
 }

@@ -21,6 +21,7 @@
 #include "peer.h"
 #include "privilege.h"
 #include "retry.h"
+#include "shape.h"
 #include "space.h"
 #include "undo.h"
 #include "util.h"
@@ -369,6 +370,7 @@ int manager_start(struct manager *m)
 		manager_use(m, policy_new());
 		log_error("going on without any policy");
 	}
+	shapes_restore(m);
 	(void)sd_event_set_watchdog(m->event, 1);
 	(void)sd_notify(0, "READY=1");
 	return 0;

@@ -53,8 +53,9 @@ int region_make(const struct policy_region *p, const struct space *space,
 	if (fd >= 0 && !ftruncate(fd, p->size) &&
 	    !fcntl(fd, F_ADD_SEALS, SEALS))
 		return fd;
-	rc = why(w, -errno, "region %s of IOAS %s: no memory for it: %s%s",
-		 p->name, space->name, strerror(errno), p->huge_pages ?
+	rc = why(w, -errno, "region %s of IOAS %s cannot be made: %s%s",
+		 p->name, space->name, strerror(errno),
+		 errno == ENOMEM && flags & MFD_HUGETLB ?
 		 "; reserve huge pages (vm.nr_hugepages)" : "");
 	if (fd >= 0)
 		close(fd);

@@ -13,6 +13,7 @@
 #include "lease.h"
 #include "log.h"
 #include "manager.h"
+#include "shape.h"
 #include "space.h"
 #include "util.h"
 
@@ -49,6 +50,7 @@ static void drop_iommufd(struct space *s)
 	free(name);
 	close(s->iommufd);
 	s->iommufd = -1;
+	shape_forget(s);
 }
 
 static void space_free(struct manager *m, struct space *s)
@@ -308,6 +310,7 @@ void spaces_done(struct manager *m)
 		m->spaces = s->next;
 		if (s->iommufd >= 0)
 			close(s->iommufd);
+		shape_forget(s);
 		while (s->nr_regions) {
 			close(s->regions[--s->nr_regions].fd);
 			free(s->regions[s->nr_regions].name);
@@ -320,15 +323,6 @@ void spaces_done(struct manager *m)
 
 /* ---- Methods ---- */
 
-static void put_address(struct json_object *obj, const char *key,
-			uint64_t address)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)address);
-	js_string(obj, key, text);
-}
-
 /* @fd: the index of its descriptor among those of the reply; -1: none. */
 static void put_region(struct json_object *array, const struct region *r,
 		       long fd)
@@ -336,7 +330,7 @@ static void put_region(struct json_object *array, const struct region *r,
 	struct json_object *obj = js_object();
 
 	js_string(obj, "name", r->name);
-	put_address(obj, "iova", r->iova);
+	js_address(obj, "iova", r->iova);
 	js_number(obj, "size", r->size);
 	js_bool(obj, "read", r->read);
 	js_bool(obj, "write", r->write);
@@ -364,35 +358,6 @@ bool space_give(const struct space *s, struct json_object *reply, int *fds,
 	return true;
 }
 
-/* What its devices leave it, as the kernel says. */
-static void put_ranges(struct json_object *obj, const struct space *s)
-{
-	struct json_object *array = NULL, *one;
-	struct iommu_iova_range *ranges;
-	__u64 granule = 0;
-	__u32 nr, i;
-
-	/* A child that attaches or maps may keep it locked for long. */
-	if (s->iommufd >= 0 && !s->making &&
-	    !iommu_ioas_iova_ranges(s->iommufd, s->ioas_id, &ranges, &nr,
-				    NULL)) {
-		array = js_array();
-		for (i = 0; i < nr; i++) {
-			one = js_object();
-			put_address(one, "start", ranges[i].start);
-			put_address(one, "last", ranges[i].last);
-			js_append(array, one);
-		}
-		free(ranges);
-		(void)iommu_ioas_granule(s->iommufd, s->ioas_id, &granule);
-	}
-	if (granule)
-		js_number(obj, "granule", granule);
-	else
-		js_put(obj, "granule", NULL);
-	js_put(obj, "iova_ranges", array);
-}
-
 static void list_ioases(struct manager *m, struct call *call)
 {
 	struct json_object *reply = js_object(), *array = js_array();
@@ -413,7 +378,7 @@ static void list_ioases(struct manager *m, struct call *call)
 				js_append_string(devices, lease->device);
 		}
 		js_put(obj, "devices", devices);
-		put_ranges(obj, s);
+		shape_put(s, obj);
 		js_append(array, obj);
 	}
 	js_put(reply, "ioases", array);

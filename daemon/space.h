@@ -16,6 +16,8 @@
 
 #include "region.h"
 
+struct json_object;
+struct look;
 struct manager;
 
 struct space {
@@ -25,6 +27,8 @@ struct space {
 	size_t nr_regions;
 	int iommufd;		/* -1: no device is attached */
 	uint32_t ioas_id;	/* in that */
+	struct json_object *shape;	/* see shape.h; NULL: not known */
+	struct look *look;		/* the child that asks for it, or NULL */
 	/* A child attaches a device to it, or changes it: one at a time. */
 	bool making;
 	bool edited;		/* by that child: see edit.c */
@@ -62,7 +66,6 @@ void spaces_done(struct manager *m);
  * reply, with copies of their descriptors behind the @nr that @fds has. False:
  * not for all of them.
  */
-struct json_object;
 bool space_give(const struct space *space, struct json_object *reply, int *fds,
 		size_t *nr);
 

@@ -12,6 +12,7 @@
 #include "kernel_why.h"
 #include "manager.h"
 #include "privilege.h"
+#include "shape.h"
 #include "space.h"
 
 /*
@@ -314,4 +315,6 @@ void acquire_run(void *arg, struct job_result *r)
 	r->value = js_object();
 	js_put(r->value, "devices", array);
 	js_number(r->value, "ioas_id", named);
+	if (!rc && a->space)
+		js_put(r->value, "shape", shape_ask(iommufd, named));
 }

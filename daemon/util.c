@@ -74,6 +74,14 @@ void js_number(struct json_object *obj, const char *key, uint64_t value)
 	js_put(obj, key, must(json_object_new_uint64(value)));
 }
 
+void js_address(struct json_object *obj, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+	js_string(obj, key, text);
+}
+
 void js_bool(struct json_object *obj, const char *key, bool value)
 {
 	js_put(obj, key, must(json_object_new_boolean(value)));

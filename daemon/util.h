@@ -26,6 +26,7 @@ void js_put(struct json_object *obj, const char *key,
 	    struct json_object *value);
 void js_string(struct json_object *obj, const char *key, const char *value);
 void js_number(struct json_object *obj, const char *key, uint64_t value);
+void js_address(struct json_object *obj, const char *key, uint64_t value);
 void js_bool(struct json_object *obj, const char *key, bool value);
 void js_append(struct json_object *array, struct json_object *value);
 void js_append_string(struct json_object *array, const char *value);

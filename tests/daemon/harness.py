@@ -112,15 +112,16 @@ def forbid(number, err):
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-IOAS_MAP, IOAS_UNMAP = 0x3B85, 0x3B86
+IOAS_IOVA_RANGES, IOAS_MAP, IOAS_UNMAP = 0x3B84, 0x3B85, 0x3B86
 # seccomp(2), ioctl(2)
 NUMBERS = {"x86_64": (317, 16), "aarch64": (277, 29)}
 
 
 class Kernel:
-    """Answers a daemon's Map and Unmap of /dev/iommu, when it is told to."""
+    """Answers some ioctls of /dev/iommu, when it is told to."""
 
-    def __init__(self):
+    def __init__(self, first=IOAS_MAP, last=IOAS_UNMAP):
+        self.first, self.last = first, last
         self.ours, self.theirs = socket.socketpair()
         self.listener = self.id = None
 
@@ -130,8 +131,8 @@ class Kernel:
         load, jump, atleast, ret = 0x20, 0x15, 0x35, 0x06
         filters = (Filter * 7)(
             Filter(load, 0, 0, 0), Filter(jump, 0, 4, ioctl),
-            Filter(load, 0, 0, 24), Filter(atleast, 0, 2, IOAS_MAP),
-            Filter(atleast, 1, 0, IOAS_UNMAP + 1),
+            Filter(load, 0, 0, 24), Filter(atleast, 0, 2, self.first),
+            Filter(atleast, 1, 0, self.last + 1),
             Filter(ret, 0, 0, 0x7fc00000), Filter(ret, 0, 0, 0x7fff0000))
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(38, 1, 0, 0, 0)
@@ -146,7 +147,7 @@ class Kernel:
         if self.listener is None:
             self.listener = socket.recv_fds(self.ours, 1, 1)[1][0]
         if not select.select([self.listener], [], [], PATIENCE)[0]:
-            raise TimeoutError("nothing is mapped or unmapped")
+            raise TimeoutError("no such ioctl")
         call = bytearray(80)
         fcntl.ioctl(self.listener, 0xc0502100, call)
         self.id, pid = struct.unpack_from("<QI", call)

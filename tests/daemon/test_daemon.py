@@ -23,8 +23,8 @@ sys.path[:0] = [SOURCE + "/tests/daemon", SOURCE + "/tests",
 import fixture  # noqa: E402
 import varlink  # noqa: E402
 from harness import (  # noqa: E402
-    IOAS_MAP, IOAS_UNMAP, PATIENCE, Client, Daemon, Error, Kernel,
-    die_with_us, wait_until)
+    IOAS_IOVA_RANGES, IOAS_MAP, IOAS_UNMAP, PATIENCE, Client, Daemon, Error,
+    Kernel, die_with_us, wait_until)
 from tap import Tap  # noqa: E402
 
 INTERFACE = "org.granule.iommud"
@@ -324,10 +324,10 @@ class Used:
         os.ftruncate(fd, 4096)
         self.passed["region.own." + region] = fd
 
-    def start(self):
+    def start(self, *ioctls):
         if self.kernel:
             self.kernel.close()
-        self.kernel = Kernel()
+        self.kernel = Kernel(*ioctls)
         self.daemon.start(preexec=self.kernel.install, passed=self.passed)
 
     def begin(self, method, regions):
@@ -359,6 +359,20 @@ class Used:
         return ([sorted(r["name"] for r in i["regions"]) for i in
                  self.daemon.call("ListIoases")["ioases"]][0],
                 sorted(defined))
+
+
+def test_busy_kernel():
+    """The kernel makes who asks for ranges wait while much is unpinned."""
+    with Used() as used:
+        used.start(IOAS_IOVA_RANGES, IOAS_IOVA_RANGES)
+        _, pid = used.kernel.wait()
+        got = used.daemon.call("ListIoases")["ioases"][0]
+        ok(pid != used.daemon.process.pid and got["iova_ranges"] is None,
+           "the daemon serves on while the kernel is asked for IOVA ranges",
+           (pid, got))
+        used.kernel.answer(errno.ENOTTY)
+        ok(wait_until(lambda: not used.daemon.call("GetStatus")["jobs"])
+           is not None, "and who has asked ends")
 
 
 def test_edit_in_use():
@@ -1085,6 +1099,7 @@ def main():
         test_bind(daemon)
         ok(daemon.stop() == 0, "SIGTERM: status 0", daemon.read_log())
     test_edit_in_use()
+    test_busy_kernel()
     test_group()
     test_broken_start()
     test_interrupted()

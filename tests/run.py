@@ -140,6 +140,8 @@ def run_patiently(command, totals):
                              errors="replace")
         why = next((why for why, *words in QEMU_TROUBLE
                     if all(word in run.stderr for word in words)), None)
+        totals.notes += [line for line in run.stderr.splitlines()
+                         if "stood still and was woken" in line]
         if attempt == 3 or not why:
             return run
         totals.notes.append("tried again: the virtual machine " + why)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a driver's unbind and a module's unload leave of VFIO device nodes. */
 #include <poll.h>
-#include <sys/eventfd.h>
 
 #include "vfio.h"
 
@@ -13,18 +12,6 @@
 TEST_F(vfio, driver_unbinds)
 {
 	const char *made = "/dev/granule-test-node";
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} irq = {
-		.set = {
-			.argsz = sizeof(irq),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-				 VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_REQ_IRQ_INDEX,
-			.count = 1,
-		},
-	};
 	struct pollfd p = { .events = POLLIN };
 	struct stat st;
 	int idle, i;
@@ -40,9 +27,8 @@ TEST_F(vfio, driver_unbinds)
 	OK(edu_bind(&self->edu, self->fd));
 	OK(edu_start(&self->edu));
 	OK(edu_attach(&self->edu, self->ioas));
-	p.fd = irq.fd = eventfd(0, EFD_CLOEXEC);
-	ASSERT_LE(0, irq.fd);
-	OK(try_ioctl(self->edu.dev, VFIO_DEVICE_SET_IRQS, &irq));
+	p.fd = irq_eventfd(self->edu.dev, VFIO_PCI_REQ_IRQ_INDEX);
+	ASSERT_LE(0, p.fd);
 
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -78,7 +64,7 @@ TEST_F(vfio, driver_unbinds)
 	EXPECT_EQ(-1, open(made, O_RDWR));
 	EQ(ENODEV, errno, "open after unbind: %s", strerror(errno));
 	unlink(made);
-	close(irq.fd);
+	close(p.fd);
 
 	OK(driver_write("bind", self->edu.bdf));
 	EQ(1, vfio_dev_entries(self->edu.bdf), "entries in vfio-dev/");

@@ -418,172 +418,169 @@ TEST_F_TIMEOUT(threads, fork, 300)
 
 struct racer {
 	pthread_t thread;
-	pthread_barrier_t *start;
 	int fd, rounds, which;
 	uint32_t *id;
 	uint8_t *mem;
 	int won, other;
+	/* Of those who make one call at the same time, again and again: */
+	pthread_barrier_t *start;
+	int (*call)(struct racer *r);
+	uint64_t lost;		/* the errors of those who are too late */
 };
 
-/* Destroying one object from many threads succeeds once. */
-static void *destroy_racer(void *arg)
+static void *call_racer(void *arg)
 {
 	struct racer *r = arg;
 	int i, rc;
 
 	for (i = 0; i < r->rounds; i++) {
 		pthread_barrier_wait(r->start);
-		rc = iommu_destroy(r->fd, *r->id);
+		rc = r->call(r);
 		if (!rc)
 			r->won++;
-		else if (rc != -ENOENT && rc != -EBUSY)
+		else if (rc < -63 || !(r->lost & E(-rc)))
 			r->other++;
 		pthread_barrier_wait(r->start);
 	}
 	return NULL;
 }
 
+#define NR_RACERS 4
+
+struct race {
+	pthread_barrier_t start;
+	struct racer r[NR_RACERS];
+	int won;		/* in all rounds */
+};
+
+/* NR_RACERS like @one. */
+static int race_start(struct race *race, const struct racer *one)
+{
+	int i, rc = 0;
+
+	race->won = 0;
+	pthread_barrier_init(&race->start, NULL, NR_RACERS + 1);
+	for (i = 0; i < NR_RACERS && !rc; i++) {
+		race->r[i] = *one;
+		race->r[i].start = &race->start;
+		race->r[i].which = i;
+		rc = pthread_create(&race->r[i].thread, NULL, call_racer,
+				    &race->r[i]);
+	}
+	return -rc;
+}
+
+/* How many have won this round. */
+static int race_round(struct race *race)
+{
+	int i, before = race->won;
+
+	pthread_barrier_wait(&race->start);
+	pthread_barrier_wait(&race->start);
+	for (race->won = 0, i = 0; i < NR_RACERS; i++)
+		race->won += race->r[i].won;
+	return race->won - before;
+}
+
+/* After the last round: how many errors there were that nobody may get. */
+static int race_end(struct race *race)
+{
+	int i, other = 0;
+
+	for (i = 0; i < NR_RACERS; i++) {
+		pthread_join(race->r[i].thread, NULL);
+		other += race->r[i].other;
+	}
+	pthread_barrier_destroy(&race->start);
+	return other;
+}
+
+static int call_destroy(struct racer *r)
+{
+	return iommu_destroy(r->fd, *r->id);
+}
+
+/* Destroying one object from many threads succeeds once. */
 TEST_F_TIMEOUT(threads, destroy_once, 150)
 {
-	struct racer r[4];
-	pthread_barrier_t bar;
 	uint32_t id;
-	int i, won = 0, won_before, round;
+	struct racer one = { .fd = self->s.fd, .id = &id, .rounds = 200,
+			     .call = call_destroy,
+			     .lost = E(ENOENT) | E(EBUSY) };
+	struct race race;
+	int won, round;
 
 	if (variant->device)
 		SKIP(return, "does not depend on a device");
-	pthread_barrier_init(&bar, NULL, 5);
-	for (i = 0; i < 4; i++) {
-		r[i] = (struct racer){ .start = &bar, .fd = self->s.fd,
-				       .rounds = 200, .id = &id };
-		ASSERT_EQ(0, pthread_create(&r[i].thread, NULL, destroy_racer,
-					    &r[i]));
-	}
-	for (round = 0; round < 200; round++) {
+	ASSERT_EQ(0, race_start(&race, &one));
+	for (round = 0; round < one.rounds; round++) {
 		EXPECT_EQ(0, iommu_ioas_alloc(self->s.fd, &id));
-		won_before = won;
-		pthread_barrier_wait(&bar);
-		pthread_barrier_wait(&bar);
-		for (won = 0, i = 0; i < 4; i++)
-			won += r[i].won;
+		won = race_round(&race);
 		/* EBUSY to all of them is possible, twice a success is not. */
-		EXPECT_GE(won_before + 1, won);
-		if (won == won_before) {
+		EXPECT_GE(1, won);
+		if (!won) {
 			EXPECT_EQ(0, iommu_destroy(self->s.fd, id));
 		}
 	}
-	for (i = 0; i < 4; i++) {
-		pthread_join(r[i].thread, NULL);
-		EXPECT_EQ(0, r[i].other);
-	}
+	EXPECT_EQ(0, race_end(&race));
 	EXPECT_EQ(NR_IOAS, stat_read("objects"));
-	pthread_barrier_destroy(&bar);
+}
+
+/* They overlap in the middle, not in the first page only. */
+static int call_map(struct racer *r)
+{
+	return iommu_map_at(r->fd, *r->id, r->mem, 16 * PG, RW,
+			    BASE + r->which * PG);
 }
 
 /* Mapping the same IOVA from many threads succeeds once. */
-static void *map_racer(void *arg)
-{
-	struct racer *r = arg;
-	int i, rc;
-
-	for (i = 0; i < r->rounds; i++) {
-		pthread_barrier_wait(r->start);
-		rc = iommu_map_at(r->fd, *r->id, r->mem, 16 * PG, RW,
-				  BASE + r->which * PG);
-		if (!rc)
-			r->won++;
-		else if (rc != -EEXIST)
-			r->other++;
-		pthread_barrier_wait(r->start);
-	}
-	return NULL;
-}
-
 TEST_F_TIMEOUT(threads, map_once, 150)
 {
-	pthread_barrier_t bar;
-	struct racer r[4];
-	int i, won = 0, round;
+	struct racer one = { .fd = self->s.fd, .id = &self->s.ioas[0],
+			     .mem = self->s.mem, .rounds = 200,
+			     .call = call_map, .lost = E(EEXIST) };
+	struct race race;
+	int round;
 
 	if (self->s.edu)
 		OK(edu_attach(self->s.edu, self->s.ioas[0]));
-	pthread_barrier_init(&bar, NULL, 5);
-	for (i = 0; i < 4; i++) {
-		/* They overlap in the middle, not in the first page only. */
-		r[i] = (struct racer){ .start = &bar, .fd = self->s.fd,
-				       .rounds = 200, .id = &self->s.ioas[0],
-				       .mem = self->s.mem, .which = i };
-		ASSERT_EQ(0, pthread_create(&r[i].thread, NULL, map_racer,
-					    &r[i]));
-	}
-	for (round = 0; round < 200; round++) {
-		pthread_barrier_wait(&bar);
-		pthread_barrier_wait(&bar);
-		for (won = 0, i = 0; i < 4; i++)
-			won += r[i].won;
-		EXPECT_EQ(round + 1, won);
+	ASSERT_EQ(0, race_start(&race, &one));
+	for (round = 0; round < one.rounds; round++) {
+		EXPECT_EQ(1, race_round(&race));
 		if (self->s.edu) {
 			EXPECT_EQ(16 * PG, stat_read("pinned_bytes"));
 		}
 		EXPECT_EQ(0, iommu_unmap(self->s.fd, self->s.ioas[0], 0,
 					 WHOLE));
 	}
-	for (i = 0; i < 4; i++) {
-		pthread_join(r[i].thread, NULL);
-		EXPECT_EQ(0, r[i].other);
-	}
-	pthread_barrier_destroy(&bar);
+	EXPECT_EQ(0, race_end(&race));
+}
+
+static int call_unmap(struct racer *r)
+{
+	return iommu_unmap(r->fd, *r->id, BASE, 16 * PG);
 }
 
 /* Unmapping a mapping from many threads succeeds once, and unpins once. */
-static void *unmap_racer(void *arg)
-{
-	struct racer *r = arg;
-	int i, rc;
-
-	for (i = 0; i < r->rounds; i++) {
-		pthread_barrier_wait(r->start);
-		rc = iommu_unmap(r->fd, *r->id, BASE, 16 * PG);
-		if (!rc)
-			r->won++;
-		else if (rc != -ENOENT && rc != -EBUSY)
-			r->other++;
-		pthread_barrier_wait(r->start);
-	}
-	return NULL;
-}
-
 TEST_F_TIMEOUT(threads, unmap_once, 150)
 {
-	pthread_barrier_t bar;
-	struct racer r[4];
-	int i, won = 0, round;
+	struct racer one = { .fd = self->s.fd, .id = &self->s.ioas[0],
+			     .rounds = 200, .call = call_unmap,
+			     .lost = E(ENOENT) | E(EBUSY) };
+	struct race race;
+	int round;
 
 	if (self->s.edu)
 		OK(edu_attach(self->s.edu, self->s.ioas[0]));
-	pthread_barrier_init(&bar, NULL, 5);
-	for (i = 0; i < 4; i++) {
-		r[i] = (struct racer){ .start = &bar, .fd = self->s.fd,
-				       .rounds = 200, .id = &self->s.ioas[0] };
-		ASSERT_EQ(0, pthread_create(&r[i].thread, NULL, unmap_racer,
-					    &r[i]));
-	}
-	for (round = 0; round < 200; round++) {
+	ASSERT_EQ(0, race_start(&race, &one));
+	for (round = 0; round < one.rounds; round++) {
 		EXPECT_EQ(0, iommu_map_at(self->s.fd, self->s.ioas[0],
 					  self->s.mem, 16 * PG, RW, BASE));
-		pthread_barrier_wait(&bar);
-		pthread_barrier_wait(&bar);
-		for (won = 0, i = 0; i < 4; i++)
-			won += r[i].won;
-		EXPECT_EQ(round + 1, won);
+		EXPECT_EQ(1, race_round(&race));
 		EXPECT_EQ(0, stat_read("pinned_bytes"));
 		EXPECT_EQ(0, stat_read("areas"));
 	}
-	for (i = 0; i < 4; i++) {
-		pthread_join(r[i].thread, NULL);
-		EXPECT_EQ(0, r[i].other);
-	}
-	pthread_barrier_destroy(&bar);
+	EXPECT_EQ(0, race_end(&race));
 }
 
 /*

@@ -4,7 +4,6 @@
  * a close leaves.
  */
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/sysmacros.h>
 
 #include "vfio.h"
@@ -359,31 +358,18 @@ TEST_F(vfio, interrupts)
 		.argsz = sizeof(info),
 		.index = VFIO_PCI_MSI_IRQ_INDEX,
 	};
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} irq = {
-		.set = {
-			.argsz = sizeof(irq),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-				 VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_MSI_IRQ_INDEX,
-			.count = 1,
-		},
-	};
 	struct pollfd p = { .events = POLLIN };
 
 	OK(edu_bind(&self->edu, self->fd));
 	OK(edu_start(&self->edu));
 	OK(try_ioctl(self->edu.dev, VFIO_DEVICE_GET_IRQ_INFO, &info));
 	EQ(1, info.count, "MSI vectors");
-	p.fd = irq.fd = eventfd(0, EFD_CLOEXEC);
-	ASSERT_LE(0, irq.fd);
-	OK(try_ioctl(self->edu.dev, VFIO_DEVICE_SET_IRQS, &irq));
+	p.fd = irq_eventfd(self->edu.dev, VFIO_PCI_MSI_IRQ_INDEX);
+	ASSERT_LE(0, p.fd);
 	/* Register 0x60 raises an interrupt */
 	*(volatile uint32_t *)(self->edu.bar + 0x60) = 1;
 	EQ(1, poll(&p, 1, PATIENCE), "no interrupt in 5 s");
-	close(irq.fd);
+	close(p.fd);
 }
 
 TEST_F(vfio, features)

@@ -6,6 +6,8 @@
 #ifndef KSELFTEST_VFIO_H
 #define KSELFTEST_VFIO_H
 
+#include <sys/eventfd.h>
+
 #include "edu.h"
 
 FIXTURE(vfio)
@@ -83,6 +85,30 @@ static inline int revoke_raw(int dev, uint32_t argsz, uint32_t flags)
 	struct granule_vfio_revoke cmd = { .argsz = argsz, .flags = flags };
 
 	return try_ioctl(dev, GRANULE_VFIO_REVOKE, &cmd);
+}
+
+/* A new eventfd that interrupts of this @index come to; -errno. */
+static inline int irq_eventfd(int dev, uint32_t index)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irq = {
+		.set = {
+			.argsz = sizeof(irq),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = index,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+	int rc = irq.fd < 0 ? -errno :
+			      try_ioctl(dev, VFIO_DEVICE_SET_IRQS, &irq);
+
+	if (rc && irq.fd >= 0)
+		close(irq.fd);
+	return rc ?: irq.fd;
 }
 
 /* How many entries <bdf>/vfio-dev/ has; -errno if it does not exist. */

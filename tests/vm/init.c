@@ -14,6 +14,7 @@
  *                       itself as "over"
  *   report              ours: frames of {type, length, data}, see enum frame
  *   dmesg               ours: the kernel's log at the end
+ *   alive               ours: written each second
  *
  * A file over 9p is used instead of a serial line because it changes no byte
  * and every kernel we boot has it, debug kernels included.
@@ -77,7 +78,7 @@ enum frame {
 	FRAME_LOADING = 6,	/* no data: modules of ours are about to be */
 };
 
-static int report_fd = -1, dmesg_fd = -1, port_fd = -1;
+static int report_fd = -1, dmesg_fd = -1, alive_fd = -1, port_fd = -1;
 
 /* The roots of what is mounted over 9p. */
 static int servers[4];
@@ -269,7 +270,8 @@ static void mount_9p(const char *source, const char *target,
 /*
  * QEMU loses a notification of a busy host's guest now and then: a request that
  * its file server has not seen, or an answer that the guest has not. The next
- * one of the same server brings both to light, so there is always a next one.
+ * one of the same server brings both to light, so there is always a next one,
+ * by two who ask. It tells tools/vm as well that time goes by here.
  */
 static void *ask_servers(void *unused)
 {
@@ -277,9 +279,12 @@ static void *ask_servers(void *unused)
 	unsigned int i;
 
 	(void)unused;
-	for (;; sleep(1))
+	for (;; sleep(1)) {
 		for (i = 0; i < nr_servers; i++)
 			fstatfs(servers[i], &answer);
+		if (pwrite(alive_fd, "", 1, 0) < 0)
+			break;
+	}
 	return NULL;
 }
 
@@ -341,6 +346,7 @@ static void keep_asking(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	start_thread(ask_servers, 0);
+	start_thread(ask_servers, 1);
 	for (i = 0; nr_cpus > 1 && i < nr_cpus; i++)
 		start_thread(keep_cpu, i);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -351,7 +357,8 @@ static void open_ctl(void)
 	mount_9p("ctl", CTL, 0, P9_OPTIONS "cache=none");
 	report_fd = open(CTL "/report", O_WRONLY | O_APPEND | O_CLOEXEC);
 	dmesg_fd = open(CTL "/dmesg", O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (report_fd < 0 || dmesg_fd < 0)
+	alive_fd = open(CTL "/alive", O_WRONLY | O_CLOEXEC);
+	if (report_fd < 0 || dmesg_fd < 0 || alive_fd < 0)
 		fail("cannot open the report: %s", strerror(errno));
 }
 

@@ -93,6 +93,16 @@ def settled(path, seconds):
         time.sleep(1)
 
 
+def nudge(directory):
+    """Stop all CPUs, and let them go on: each looks for interrupts then."""
+    try:
+        monitor = Monitor(directory + "/monitor")
+        monitor.call("stop")
+        monitor.call("cont")
+    except (OSError, ValueError):
+        pass            # it is about to end, or nothing helps
+
+
 def ask(directory, console_in):
     """Have the kernel tell its tasks in its log. Returns QEMU's own words."""
     try:

@@ -320,6 +320,12 @@ def test_restart():
     memory[SIZE:SIZE + 8] = b"granule!"
     client.close()
     watch = []
+
+    def ranges():
+        return [i["iova_ranges"] for i in call("ListIoases")["ioases"]
+                if i["name"] == "pool"][0]
+
+    first = ranges()
     for how in ("kill -9", "restart"):
         before = main_pid()
         if how == "restart":
@@ -342,6 +348,9 @@ def test_restart():
         ok(other[SIZE:SIZE + 8] == b"granule!",
            "and its memory has kept its bytes: it is in systemd's store")
         client.close()
+        took = wait_until(lambda: ranges() == first, SOON)
+        ok(first and took is not None, "and the next daemon knows which IOVAs "
+           "can be used", "%s %s" % (first, ranges()))
     user.kill()
     pooled.kill()
     took = wait_until(lambda: not leases() and nothing_left(), SOON)

@@ -6,7 +6,7 @@
 #ifndef KSELFTEST_DMA_H
 #define KSELFTEST_DMA_H
 
-#include "edu.h"
+#include "self.h"
 
 #define BASE 0x1000000ULL
 #define SECRET 77	/* pattern that must never reach the device */
@@ -58,14 +58,8 @@ FIXTURE_TEARDOWN(dma)
 	EXPECT_CLEAN();
 }
 
-#define MAP(va, len, prot, iova)					\
-	iommu_map_at(self->fd, self->ioas, va, len, prot, iova)
-#define UNMAP(iova, len) iommu_unmap(self->fd, self->ioas, iova, len)
-#define ATTACH() edu_attach(&self->edu, self->ioas)
-#define DETACH() edu_detach(&self->edu)
 #define LOAD(iova, n) edu_load(&self->edu, iova, n)
 #define STORE(iova, n) edu_store(&self->edu, iova, n)
-#define PINNED(n) EQ((long long)(n), stat_read("pinned_bytes"), "pinned bytes")
 
 /* Put a pattern into the device by way of a mapping that stays at BASE. */
 #define TEACH(seed)							\

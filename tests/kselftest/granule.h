@@ -14,7 +14,7 @@
 #ifndef KSELFTEST_GRANULE_H
 #define KSELFTEST_GRANULE_H
 
-#include "edu.h"
+#include "self.h"
 
 #define BASE 0x1000000ULL
 #define SEED 3
@@ -215,12 +215,6 @@ FIXTURE_TEARDOWN(granule)
 	EXPECT_CLEAN();
 }
 
-#define MAP(va, len, prot, iova)					\
-	iommu_map_at(self->fd, self->ioas, va, len, prot, iova)
-#define UNMAP(iova, len) iommu_unmap(self->fd, self->ioas, iova, len)
-#define ATTACH() edu_attach(&self->edu, self->ioas)
-#define DETACH() edu_detach(&self->edu)
-#define PINNED(n) EQ((long long)(n), stat_read("pinned_bytes"), "pinned bytes")
 #define AREAS(n) EQ((long long)(n), stat_read("areas"), "areas")
 #define SET(v)								\
 	iommu_option_set(self->fd, IOMMU_OPTION_IOAS_GRANULE, self->ioas, v)
